@@ -17,8 +17,8 @@
 
 /* In the order of the help. */
 static const Command *const commands[] = {
-  &command_serve, &command_run_program, &command_list,   &command_show,
-  &command_tail,  &command_delete,      &command_doctor,
+  &command_serve,  &command_run_program, &command_list,    &command_show,   &command_tail,
+  &command_export, &command_import,      &command_forward, &command_delete, &command_doctor,
 };
 
 /* Returns: (transfer full) */

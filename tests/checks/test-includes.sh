@@ -7,7 +7,7 @@ folders="core text config model call transport spool http pipeline api"
 
 # The same of the program, whose sources are in tools/ (and tools/lsobs.c is above them); and the folders
 # of lsobs/ whose private headers it uses.
-tools_folders="store service terminal doctor commands"
+tools_folders="store service terminal doctor transfer commands"
 tools_uses="core text"
 
 # Public headers that have no source of their name, with the folder that each belongs to. Every

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 
 #include "tools/commands/command.h"
 #include "tools/store/run-json.h"
+#include "tools/transfer/choice.h"
 
 char *command_database = NULL;
 
@@ -88,6 +90,8 @@ command_run (const Command *command, int argc, char **argv)
   g_set_prgname (program);
   g_option_context_set_summary (context, summary);
   g_option_context_add_main_entries (context, command->entries, GETTEXT_PACKAGE);
+  if (command->chooses)
+    g_option_context_add_main_entries (context, choice_entries, GETTEXT_PACKAGE);
   g_option_context_set_strict_posix (context, command->strict);
   if (!g_option_context_parse (context, &argc, &words, &error))
     {
@@ -176,6 +180,55 @@ command_find_run (Store *store, const char *word, LsobsId *id, GError **error)
                  /* TRANSLATORS: %s: the end of an id */
                  _ ("More than one id ends in “%s”: write more of it"), word);
   return n == 1;
+}
+
+GArray *
+command_find_traces (Store *store, char **words, GError **error)
+{
+  g_autoptr (GArray) traces = g_array_new (FALSE, FALSE, sizeof (LsobsId));
+
+  for (; *words != NULL; words++)
+    {
+      g_autoptr (Run) run = NULL;
+      LsobsId id;
+      gboolean known = FALSE;
+
+      if (!command_find_run (store, *words, &id, error))
+        return NULL;
+      run = run_load (store, &id, FALSE, error);
+      if (run == NULL)
+        return NULL;
+      for (guint i = 0; i < traces->len && !known; i++)
+        known = _lsobs_id_equal (&g_array_index (traces, LsobsId, i), &run->trace_id);
+      if (!known)
+        g_array_append_val (traces, run->trace_id);
+    }
+  return g_steal_pointer (&traces);
+}
+
+static volatile sig_atomic_t caught = 0;
+
+static void
+catch_cb (int number)
+{
+  caught = number;
+}
+
+void
+command_catch_signals (void)
+{
+  static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+  struct sigaction action = { .sa_handler = catch_cb, .sa_flags = (int) SA_RESETHAND };
+
+  sigemptyset (&action.sa_mask);
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    sigaction (numbers[i], &action, NULL);
+}
+
+int
+command_get_signal (void)
+{
+  return caught;
 }
 
 gboolean

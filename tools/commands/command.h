@@ -33,11 +33,15 @@ typedef struct
   const GOptionEntry *entries;
   /* @words: NULL-terminated: what is left after the options. Returns the exit code */
   int (*run) (char **words);
-  gboolean strict; /* options end at the first word that is none */
+  gboolean strict;  /* options end at the first word that is none */
+  gboolean chooses; /* has the options of transfer/choice.h, too */
 } Command;
 
 extern const Command command_delete;
 extern const Command command_doctor;
+extern const Command command_export;
+extern const Command command_forward;
+extern const Command command_import;
 extern const Command command_list;
 extern const Command command_run_program;
 extern const Command command_serve;
@@ -72,6 +76,15 @@ Store *command_open_store (DatabaseMode mode);
 
 /* Finds a run by its id, or by the last four digits of it or more. Returns: FALSE with an error */
 gboolean command_find_run (Store *store, const char *word, LsobsId *id, GError **error);
+
+/* Finds the traces that words name, as command_find_run () does; a run below a root stands for its trace.
+ * Returns: (transfer full) (nullable) (element-type LsobsId): empty if there are no words */
+GArray *command_find_traces (Store *store, char **words, GError **error);
+
+/* From now on, SIGINT, SIGTERM and SIGHUP do not end the process at once; a second one does. */
+void command_catch_signals (void);
+/* Returns: the signal that has come, or 0 */
+int command_get_signal (void);
 
 /* Prints runs as JSON, one in a line, to @file, and flushes. @runs: (element-type Run): whole */
 gboolean command_print_json (Store *store, GPtrArray *runs, FILE *file, GError **error);

@@ -37,7 +37,8 @@ attachment_list (Store *store, const LsobsId *run_id, GError **error)
   Database *database = store_get_database (store);
   sqlite3_stmt *statement =
       database_get (database,
-                    "SELECT name, type, size FROM attachments WHERE run_id = ? ORDER BY name",
+                    "SELECT name, type, size, received FROM attachments WHERE run_id = ?"
+                    " ORDER BY name",
                     error);
   g_autoptr (GPtrArray) list = g_ptr_array_new_with_free_func (free_attachment);
   int result;
@@ -52,6 +53,7 @@ attachment_list (Store *store, const LsobsId *run_id, GError **error)
       attachment->name = database_column_text (statement, 0);
       attachment->type = database_column_text (statement, 1);
       attachment->size = sqlite3_column_int64 (statement, 2);
+      attachment->received = sqlite3_column_int64 (statement, 3);
       g_ptr_array_add (list, attachment);
     }
   sqlite3_reset (statement);

@@ -10,9 +10,10 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  char *name;  /* (owned) */
-  char *type;  /* (owned) its MIME type, as the client says it */
-  gint64 size; /* bytes */
+  char *name;      /* (owned) */
+  char *type;      /* (owned) its MIME type, as the client says it */
+  gint64 size;     /* bytes */
+  gint64 received; /* µs */
 } Attachment;
 
 /* Writes an attachment, or replaces one of the same name. In a transaction. */

@@ -154,6 +154,36 @@ project_change (Store *store,
   return set_values (store, project->seq, name, description, extra, ended, error);
 }
 
+gboolean
+project_restore (Store *store, const Project *project, GError **error)
+{
+  Database *database = store_get_database (store);
+  sqlite3_stmt *statement;
+  gint64 seq = 0;
+
+  if (!find_by_name (store, project->name, &seq, error) ||
+      (seq == 0 && !find_by_id (store, &project->id, &seq, error)))
+    return FALSE;
+  if (seq == 0)
+    {
+      if (!insert_project (store, &project->id, project->name, NULL, NULL, &seq, error) ||
+          !database_run (database, error, "UPDATE projects SET created = ?2 WHERE seq = ?1", "ii",
+                         seq, project->created))
+        return FALSE;
+      g_hash_table_remove_all (store_get_project_cache (store));
+    }
+  statement = database_get (database,
+                            "UPDATE projects SET description = coalesce (description, ?2),"
+                            " extra = coalesce (extra, ?3), ended = coalesce (ended, ?4)"
+                            " WHERE seq = ?1",
+                            error);
+  if (statement == NULL)
+    return FALSE;
+  database_bind (statement, 1, project->ended == TIME_NONE ? "issn" : "issi", seq,
+                 project->description, project->extra, project->ended);
+  return database_step (database, statement, error) == SQLITE_DONE;
+}
+
 /* --- reading --- */
 
 static Project *

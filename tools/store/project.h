@@ -44,6 +44,9 @@ Project *project_create (Store *store,
                          const char *extra,
                          gboolean upsert,
                          GError **error);
+/* Brings back a project of another store: makes it if no project has its name or its id, and sets what
+ * the one that is there lacks. In a transaction. @project: its seq is not used */
+gboolean project_restore (Store *store, const Project *project, GError **error);
 /* Sets what is not NULL. In a transaction. @ended: or TIME_NONE */
 gboolean project_change (Store *store,
                          const LsobsId *id,

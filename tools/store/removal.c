@@ -5,6 +5,7 @@
 #include "tools/store/removal.h"
 #include "tools/store/run.h"
 #include "tools/store/search-text.h"
+#include "tools/store/sent.h"
 
 /* How many runs are deleted in one transaction. */
 #define STEP 500
@@ -28,6 +29,7 @@ delete_run (Store *store, const LsobsId *id, GError **error)
          database_run (database, error, "DELETE FROM payloads WHERE seq = ?", "i", run->seq) &&
          database_run (database, error, "DELETE FROM runs WHERE seq = ?", "i", run->seq) &&
          database_run (database, error, "DELETE FROM attachments WHERE run_id = ?", "u", id) &&
+         sent_delete_run (store, id, error) &&
          database_run (database, error, "DELETE FROM feedback WHERE run_id = ?", "u", id);
 }
 

@@ -123,10 +123,32 @@ make_search_index (Database *database, GError **error)
          search_text_index_all (database, error);
 }
 
+/* What was sent on, and where to: see sent.h. */
+static gboolean
+make_sent (Database *database, GError **error)
+{
+  return database_execute (database,
+                           "CREATE TABLE targets ("
+                           "  seq INTEGER PRIMARY KEY,"
+                           "  name TEXT NOT NULL UNIQUE"
+                           ") STRICT;"
+                           "CREATE TABLE sent ("
+                           "  target INTEGER NOT NULL,"
+                           "  id BLOB NOT NULL,"
+                           "  change INTEGER NOT NULL,"
+                           "  time INTEGER NOT NULL,"
+                           "  digest INTEGER NOT NULL,"
+                           "  PRIMARY KEY (target, id)"
+                           ") STRICT, WITHOUT ROWID;"
+                           "CREATE INDEX sent_by_id ON sent (id)",
+                           error);
+}
+
 /* Step number i leads from version i to the next one. A step never changes after a release. */
 static gboolean (*const steps[]) (Database *database, GError **error) = {
   make_tables,
   make_search_index,
+  make_sent,
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (steps) == SCHEMA_VERSION);

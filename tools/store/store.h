@@ -8,6 +8,7 @@
  *   feedback.h    feedback                              filter.h      the filter language
  *   attachment.h  files that go with runs               statistics.h  numbers of a project
  *   removal.h     deletion, and limits of size and age
+ *   sent.h        what was sent on to other services
  *
  * A Store is used by one thread at a time, and by one process or many: each thread opens its own. A
  * reader sees what was committed when its statement began, and waits for no writer.

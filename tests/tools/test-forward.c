@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* "lsobs forward": what another service gets, and that it gets it once. */
+
+#include "config.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include <lsobs/lsobs.h>
+
+#include "tests/lib/test-server.h"
+#include "tests/lib/test-utils.h"
+#include "tests/tools/serve-helpers.h"
+#include "tools/store/attachment.h"
+#include "tools/store/feedback.h"
+
+#define N_RUNS 350
+
+static Store *
+open_to_write (const char *path)
+{
+  g_autoptr (GError) error = NULL;
+  Store *store = store_open (path, DATABASE_READ_WRITE, &error);
+
+  g_assert_no_error (error);
+  return store;
+}
+
+/* The source of the tests, which is not the database of the fixture: that is where things go. (transfer full) */
+static char *
+dup_source (ServeFixture *fixture)
+{
+  return g_build_filename (fixture->folder, "source.db", NULL);
+}
+
+static void
+fill (ServeFixture *fixture)
+{
+  static const char feedback_json[] =
+      "{\"id\":\"" TEST_OTHER "\",\"run_id\":\"" TEST_ROOT
+      "\",\"key\":\"helpful\",\"score\":0.5,\"session_id\":\"" TEST_LEAF "\"}";
+  g_autofree char *path = dup_source (fixture);
+  g_autoptr (Store) store = open_to_write (path);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Feedback) feedback =
+      feedback_new_from_json (NULL, feedback_json, strlen (feedback_json), &error);
+  LsobsId id;
+
+  g_assert_no_error (error);
+  test_apply (store, CHANGE_CREATE,
+              "{'id':'" TEST_ROOT "','trace_id':'" TEST_ROOT
+              "','dotted_order':'20260301T093015250000Z" TEST_ROOT
+              "','name':'root','session_name':'own','run_type':'chain',"
+              "'start_time':'2026-03-01T09:30:15.25Z',"
+              "'inputs':{'n':1234567890123456789,'odd':'\\ud800'},'tags':['t'],"
+              "'extra':{'metadata':{'m':1},'runtime':{'sdk':'other'}}}");
+  test_apply (store, CHANGE_CREATE,
+              "{'id':'" TEST_CHILD "','trace_id':'" TEST_ROOT "','parent_run_id':'" TEST_ROOT
+              "','dotted_order':'20260301T093015250000Z" TEST_ROOT
+              ".20260301T093016000000Z" TEST_CHILD "','name':'child','run_type':'llm',"
+              "'session_name':'own','outputs':{'x':1.50},'error':'boom',"
+              "'end_time':'2026-03-01T09:30:17Z','events':[{'name':'new_token','time':"
+              "'2026-03-01T09:30:16.5Z'}],'serialized':{'a':[]}}");
+  test_parse_id (TEST_ROOT, &id);
+  store_begin (store, &error);
+  attachment_write (store, &id, "notes", "text/plain", "data", 4, &error);
+  g_assert_no_error (error);
+  feedback_write (store, feedback, &error);
+  g_assert_no_error (error);
+  store_commit (store, &error);
+  g_assert_no_error (error);
+}
+
+/* Many roots. */
+static void
+fill_many (ServeFixture *fixture)
+{
+  g_autofree char *path = dup_source (fixture);
+  g_autoptr (Store) store = open_to_write (path);
+  g_autoptr (GError) error = NULL;
+
+  store_begin (store, &error);
+  for (guint i = 1; i <= N_RUNS; i++)
+    {
+      g_autofree char *json = g_strdup_printf (
+          "{\"id\":\"01900000-0000-7000-8000-%012u\",\"name\":\"run %u\",\"run_type\":\"tool\","
+          "\"start_time\":\"2026-03-01T09:30:15Z\",\"end_time\":\"2026-03-01T09:30:16Z\"}",
+          i, i);
+      g_autoptr (Change) change =
+          change_new_from_json (CHANGE_CREATE, NULL, json, strlen (json), &error);
+
+      g_assert_no_error (error);
+      run_apply (store, change, &error);
+      g_assert_no_error (error);
+    }
+  store_commit (store, &error);
+  g_assert_no_error (error);
+}
+
+/* (transfer full) */
+static char *
+make_words (ServeFixture *fixture, const char *url, const char *words)
+{
+  g_autofree char *source = dup_source (fixture);
+
+  return g_strdup_printf ("forward --database='%s' --endpoint='%s' %s", source, url, words);
+}
+
+static int
+forward (ServeFixture *fixture, const char *url, const char *words, char **output, char **errors)
+{
+  g_autofree char *line = make_words (fixture, url, words);
+
+  return serve_run (fixture, line, output, errors);
+}
+
+static void
+assert_said (ServeFixture *fixture, const char *url, const char *words, const char *wanted)
+{
+  g_autofree char *output = NULL;
+  g_autofree char *errors = NULL;
+  int code = forward (fixture, url, words, &output, &errors);
+
+  g_assert_cmpstr (errors, ==, "");
+  g_assert_cmpstr (output, ==, wanted);
+  g_assert_cmpint (code, ==, 0);
+}
+
+static gint64
+count_runs (ServeFixture *fixture)
+{
+  g_autoptr (Store) store = serve_open_store (fixture);
+
+  return test_query_int (store, "SELECT count(*) FROM runs");
+}
+
+/* Another "lsobs serve" has the same afterwards, gets nothing twice, and what has changed. */
+static void
+test_to_service (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const tables[] = {
+    "SELECT r.id, trace_id, parent_id, p.name, status, run_type, r.name, start_time, end_time,"
+    " first_token_time, tags, dotted_order, r.created"
+    " FROM @.runs AS r JOIN @.projects AS p ON p.seq = r.project",
+    "SELECT id, error, inputs, outputs, extra, events, serialized"
+    " FROM @.runs AS r JOIN @.payloads AS p ON p.seq = r.seq",
+    "SELECT run_id, name, type, data FROM @.attachments",
+    "SELECT id, run_id, key, score, created, modified FROM @.feedback",
+  };
+  g_autofree char *path = dup_source (fixture);
+  g_autofree char *attach = g_strdup_printf ("ATTACH '%s' AS other", path);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) store = NULL;
+
+  fill (fixture);
+  serve_start (fixture, NULL, NULL);
+  g_setenv ("LANGSMITH_API_KEY", fixture->token, TRUE);
+  assert_said (fixture, fixture->url, "--dry-run",
+               "Would be sent: 2 runs, 1 attachments, 1 feedback; sent earlier: 0\n");
+  g_assert_cmpint (count_runs (fixture), ==, 0);
+  assert_said (fixture, fixture->url, "",
+               "Sent: 2 runs, 1 attachments, 1 feedback; sent earlier: 0; refused: 0\n");
+  assert_said (fixture, fixture->url, "",
+               "Sent: 0 runs, 0 attachments, 0 feedback; sent earlier: 2; refused: 0\n");
+  assert_said (fixture, fixture->url, "--into=another --dry-run --project=own",
+               "Would be sent: 2 runs, 1 attachments, 1 feedback; sent earlier: 0\n");
+  {
+    g_autoptr (Store) source = open_to_write (path);
+
+    test_apply (source, CHANGE_UPDATE,
+                "{'id':'" TEST_ROOT "','end_time':'2026-03-01T09:30:18Z','outputs':{'end':1}}");
+  }
+  assert_said (fixture, fixture->url, "",
+               "Sent: 1 runs, 0 attachments, 0 feedback; sent earlier: 1; refused: 0\n");
+  store = open_to_write (fixture->database);
+  database_execute (store_get_database (store), attach, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (tables); i++)
+    {
+      g_autoptr (GString) own = g_string_new (tables[i]);
+      g_autoptr (GString) other = g_string_new (tables[i]);
+      g_autofree char *sql = NULL;
+      g_autofree char *all = NULL;
+
+      g_string_replace (own, "@", "main", 0);
+      g_string_replace (other, "@", "other", 0);
+      sql = g_strdup_printf ("SELECT count(*) FROM (%s EXCEPT %s)", other->str, own->str);
+      all = g_strdup_printf ("SELECT count(*) FROM (%s)", own->str);
+      g_assert_cmpint (test_query_int (store, sql), ==, 0);
+      g_assert_cmpint (test_query_int (store, all), ==, i < 2 ? 2 : 1);
+    }
+}
+
+/* The database of a service is not sent to that service. */
+static void
+test_same_store (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *words = NULL;
+  g_autofree char *errors = NULL;
+  g_autoptr (GString) url = NULL;
+
+  serve_start (fixture, NULL, NULL);
+  url = g_string_new (fixture->url);
+  g_string_replace (url, "127.0.0.1", "localhost", 0);
+  words = g_strdup_printf ("forward --database='%s' --endpoint='%s'", fixture->database, url->str);
+  g_assert_cmpint (serve_run (fixture, words, NULL, &errors), ==, 1);
+  g_assert_nonnull (strstr (errors, "is the service of the database"));
+}
+
+/* A run that the service refuses is told, and the others go; next time it is tried again. */
+static void
+test_refused (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestServer) server = test_server_new ();
+  g_autofree char *output = NULL;
+  g_autofree char *errors = NULL;
+
+  fill (fixture);
+  g_setenv ("LANGSMITH_API_KEY", "secret-key-of-the-test", TRUE);
+  /* both runs together, then the first one alone */
+  test_server_push (server, "/runs", (TestAnswer){ .status = 422, .repeat = 2 });
+  g_assert_cmpint (forward (fixture, test_server_get_url (server), "", &output, &errors), ==, 1);
+  g_assert_cmpstr (output, ==,
+                   "Sent: 1 runs, 0 attachments, 0 feedback; sent earlier: 0; refused: 1\n");
+  g_assert_nonnull (strstr (errors, TEST_ROOT " (root) was not taken: "));
+  g_assert_null (strstr (errors, "secret-key"));
+  assert_said (fixture, test_server_get_url (server), "",
+               "Sent: 1 runs, 1 attachments, 1 feedback; sent earlier: 1; refused: 0\n");
+}
+
+/* A service that takes nothing ends it, with a word on how to go on. */
+static void
+test_unauthorized (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestServer) server = test_server_new ();
+  g_autofree char *errors = NULL;
+
+  fill (fixture);
+  g_setenv ("LANGSMITH_API_KEY", "secret-key-of-the-test", TRUE);
+  test_server_push (server, "/runs", (TestAnswer){ .status = 401, .repeat = -1 });
+  g_assert_cmpint (forward (fixture, test_server_get_url (server), "", NULL, &errors), ==, 1);
+  g_assert_nonnull (strstr (errors, "the same command goes on"));
+  g_assert_null (strstr (errors, "secret-key"));
+}
+
+/* Starts a forward that is in the middle: the service has answered one request, and hangs at the next one.
+ * (transfer full) */
+static GSubprocess *
+start_middle (ServeFixture *fixture, TestServer *server)
+{
+  g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "..", "tools", "lsobs", NULL);
+  g_autofree char *words = make_words (fixture, test_server_get_url (server), "");
+  g_autofree char *line = g_strdup_printf ("exec '%s' %s", program, words);
+  const char *argv[] = { "/bin/sh", "-c", line, NULL };
+  g_autoptr (GError) error = NULL;
+  gint64 end = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
+  GSubprocess *process;
+
+  test_server_push (server, "/runs", (TestAnswer){ .status = 202 });
+  test_server_push (server, "/runs", (TestAnswer){ .mode = TEST_ANSWER_HANG });
+  process =
+      g_subprocess_newv (argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
+                         &error);
+  g_assert_no_error (error);
+  for (;;)
+    {
+      g_autoptr (GPtrArray) requests = test_server_dup_ingest (server);
+
+      if (requests->len >= 2)
+        return process;
+      g_assert_cmpint (g_get_monotonic_time (), <, end);
+      g_usleep (1000);
+    }
+}
+
+/* Killed, or stopped, in the middle, it goes on: nothing is missing, and only the request without an answer is
+ * sent again.
+ * @data: the signal */
+static void
+test_interrupted (ServeFixture *fixture, gconstpointer data)
+{
+  int number = GPOINTER_TO_INT (data);
+  g_autoptr (TestServer) server = test_server_new ();
+  g_autoptr (GSubprocess) process = NULL;
+  g_autofree char *output = NULL;
+  g_autofree char *errors = NULL;
+  g_autofree char *busy = NULL;
+  g_autofree char *wanted = NULL;
+
+  fill_many (fixture);
+  g_setenv ("LANGSMITH_API_KEY", "key", TRUE);
+  process = start_middle (fixture, server);
+  /* A second one does not send the same. */
+  g_assert_cmpint (forward (fixture, test_server_get_url (server), "", NULL, &busy), ==, 1);
+  g_assert_nonnull (strstr (busy, "already"));
+  g_subprocess_send_signal (process, number);
+  g_subprocess_communicate_utf8 (process, NULL, NULL, &output, &errors, NULL);
+  if (number == SIGKILL)
+    g_assert_true (g_subprocess_get_if_signaled (process));
+  else
+    {
+      g_assert_cmpint (g_subprocess_get_exit_status (process), ==, 128 + number);
+      g_assert_nonnull (strstr (errors, "the same command goes on"));
+      g_assert_true (g_str_has_prefix (output, "Sent: 100 runs"));
+    }
+  test_server_release_hanging (server);
+  wanted =
+      g_strdup_printf ("Sent: %u runs, 0 attachments, 0 feedback; sent earlier: 100; refused: 0\n",
+                       N_RUNS - 100);
+  assert_said (fixture, test_server_get_url (server), "", wanted);
+}
+
+/* What a program has left in a folder of lost traces. */
+static void
+test_spool (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestServer) server = test_server_new ();
+  g_autofree char *folder = g_build_filename (fixture->folder, "lost", NULL);
+  g_autofree char *words = g_strdup_printf ("--spool='%s'", folder);
+  g_autofree char *errors = NULL;
+
+  g_setenv ("LANGSMITH_API_KEY", "key", TRUE);
+  {
+    g_autoptr (LsobsConfig) config = lsobs_config_new ("key", "p");
+    g_autoptr (LsobsExporter) exporter = NULL;
+    g_autoptr (LsobsRunEvent) event =
+        lsobs_run_event_new_start (TEST_ROOT, NULL, "lost", LSOBS_RUN_TYPE_TOOL, NULL);
+
+    lsobs_config_set_api_url (config, test_server_get_url (server));
+    lsobs_config_set_failed_traces_dir (config, folder);
+    test_server_push (server, "/runs", (TestAnswer){ .status = 422 });
+    exporter = lsobs_exporter_new (config, NULL, NULL);
+    g_assert_true (lsobs_exporter_enqueue (exporter, event, NULL));
+    lsobs_exporter_shutdown (exporter, TEST_TIMEOUT_MS, NULL, NULL);
+  }
+  assert_said (fixture, test_server_get_url (server), words,
+               "Files sent, and removed: 1; not taken, and kept: 0\n");
+  g_assert_cmpint (forward (fixture, "http://127.0.0.1:1", "--spool=/x --again", NULL, &errors), ==,
+                   2);
+}
+
+#define ADD(path, data, func) \
+ g_test_add (path, ServeFixture, data, serve_fixture_set_up, func, serve_fixture_tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  ADD ("/forward/to-service", NULL, test_to_service);
+  ADD ("/forward/same-store", NULL, test_same_store);
+  ADD ("/forward/refused", NULL, test_refused);
+  ADD ("/forward/unauthorized", NULL, test_unauthorized);
+  ADD ("/forward/killed", GINT_TO_POINTER (SIGKILL), test_interrupted);
+  ADD ("/forward/stopped", GINT_TO_POINTER (SIGINT), test_interrupted);
+  ADD ("/forward/spool", NULL, test_spool);
+  return g_test_run ();
+}
