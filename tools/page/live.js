@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What changes at the service, as it happens. Events: "runs" (detail: the runs that changed, each with id,
-// trace, parent, project and root), "removed" (detail: what was deleted), "reload" (all may have changed) and
+// trace, parent, project and root), "feedback" (detail: the runs
+// that it is about), "removed" (detail: the traces and projects that were deleted), "reload" (all may have changed) and
 // "state" (the connection is there, or lost).
 
 const RETRY_MS = [500, 1000, 2000, 5000];
@@ -22,6 +23,7 @@ class Live extends EventTarget {
         this.#source.addEventListener('open', () => this.#opened());
         this.#source.addEventListener('error', () => this.#failed());
         this.#source.addEventListener('runs', event => this.#tell('runs', JSON.parse(event.data).runs ?? []));
+        this.#source.addEventListener('feedback', event => this.#tell('feedback', JSON.parse(event.data).runs ?? []));
         this.#source.addEventListener('removed', event => this.#tell('removed', JSON.parse(event.data)));
         this.#source.addEventListener('reload', () => this.#tell('reload'));
     }

@@ -3,10 +3,10 @@
 // Messages in the language of the user, out of the catalogues of the program.
 
 const RIGHT_TO_LEFT = ['ar', 'fa', 'he', 'ur', 'yi'];
-const CATEGORIES = ['zero', 'one', 'two', 'few', 'many', 'other'];
 
 let words = {};
 let plurals = {};
+let forms = '01';
 
 export let language = 'en';
 
@@ -21,6 +21,7 @@ export async function loadWords() {
 
         words = answer.words ?? {};
         plurals = answer.plurals ?? {};
+        forms = answer.forms ?? '01';
         language = Intl.getCanonicalLocales((answer.lang ?? 'en').replace('_', '-'))[0] ?? 'en';
     } catch {
         language = 'en';
@@ -35,17 +36,14 @@ export function _(message, values = {}) {
     return put(Object.hasOwn(words, message) ? words[message] : message, values);
 }
 
-// A message with a number, which {n} stands for.
+// A message with a number, which {n} stands for. The catalogue tells by a digit for each number up to 199 which
+// form of the message it takes; larger numbers take that of their last two digits.
 export function ngettext(one, many, n, values = {}) {
-    const rules = new Intl.PluralRules(language);
-    const known = rules.resolvedOptions().pluralCategories;
-    const forms = Object.hasOwn(plurals, one) ? plurals[one] : null;
+    const translated = Object.hasOwn(plurals, one) ? plurals[one] : null;
     const number = new Intl.NumberFormat(language).format(n);
+    const form = translated?.[Number(forms[n < 200 ? n : 100 + n % 100] ?? 0)];
 
-    if (!Array.isArray(forms) || forms.length === 0)
-        return put(n === 1 ? one : many, {n: number, ...values});
-    const index = CATEGORIES.filter(name => known.includes(name)).indexOf(rules.select(n));
-    return put(forms[Math.min(index, forms.length - 1)], {n: number, ...values});
+    return put(form ?? (n === 1 ? one : many), {n: number, ...values});
 }
 
 function put(message, values) {
