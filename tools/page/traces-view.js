@@ -89,7 +89,7 @@ export function showTraces(host, address, signal) {
     let changed = new Set();
     let isStale = false;
 
-    clear.title = _('Delete all traces of this project');
+    clear.title = _('Delete the traces that are shown');
     clear.setAttribute('aria-label', _('Clear'));
     signal.addEventListener('abort', () => list.dispose());
 
@@ -262,13 +262,16 @@ export function showTraces(host, address, signal) {
         }
     }, {passive: true, signal});
     clear.addEventListener('click', async () => {
-        const sure = await confirmDialog(_('Delete all traces of this project?'),
-            _('All traces of this project are deleted, also those that the filters hide. This cannot be undone. The filters stay.'),
-            _('Delete all traces'));
+        const {filter, tree_filter: treeFilter, search} = request;
+        const sure = filter || treeFilter || search
+            ? await confirmDialog(_('Delete the traces that are shown?'),
+                _('All traces that the filters show are deleted, {count}. Other traces and the filters stay. This cannot be undone.',
+                    {count: count.textContent}), _('Delete these traces'))
+            : await confirmDialog(_('Delete all traces of this project?'), _('This cannot be undone.'), _('Delete all traces'));
 
         if (!sure)
             return;
-        await tellFailure(api.clearTraces(project));
+        await tellFailure(api.clearTraces({project, filter, tree_filter: treeFilter, search}));
         load();
     });
 
