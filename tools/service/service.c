@@ -9,6 +9,7 @@
 #include "tools/service/access.h"
 #include "tools/service/body.h"
 #include "tools/service/instance.h"
+#include "tools/service/page-file.h"
 #include "tools/service/routes.h"
 #include "tools/service/service.h"
 
@@ -55,6 +56,23 @@ set_headers (SoupServerMessage *message)
   soup_message_headers_replace (headers, "Cache-Control", "no-store");
   soup_message_headers_replace (headers, "Referrer-Policy", "no-referrer");
   soup_message_headers_replace (headers, "Cross-Origin-Resource-Policy", "same-origin");
+}
+
+/* What the page may do: nothing that is not a file of it. */
+static void
+set_page_headers (SoupServerMessage *message)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+
+  set_headers (message);
+  soup_message_headers_replace (headers, "Content-Security-Policy",
+                                "default-src 'none'; script-src 'self'; style-src 'self';"
+                                " img-src 'self' data:; connect-src 'self'; font-src 'self';"
+                                " media-src 'self'; base-uri 'none'; form-action 'none';"
+                                " frame-ancestors 'none'");
+  soup_message_headers_replace (headers, "Cross-Origin-Opener-Policy", "same-origin");
+  /* The browser keeps a file, and asks whether it is still the same. */
+  soup_message_headers_replace (headers, "Cache-Control", "private, no-cache");
 }
 
 static void
@@ -175,7 +193,7 @@ new_request (SoupServerMessage *message, const char *path, GHashTable *query)
   return request;
 }
 
-/* Until there is a page: what a person needs to know who opens the address. */
+/* What a person needs to know who opens the address without a browser. */
 static void
 answer_person (Service *self, SoupServerMessage *message)
 {
@@ -191,6 +209,60 @@ answer_person (Service *self, SoupServerMessage *message)
                                     strlen (text));
 }
 
+/* Returns: FALSE if there is no such file */
+static gboolean
+answer_page_file (SoupServerMessage *message, const char *name)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+  const char *known = get_header (message, "If-None-Match");
+  g_autoptr (PageFile) file = page_file_load (name);
+
+  if (file == NULL)
+    return FALSE;
+  set_page_headers (message);
+  soup_message_headers_replace (headers, "ETag", file->tag);
+  if (known != NULL && strstr (known, file->tag) != NULL)
+    {
+      soup_server_message_set_status (message, SOUP_STATUS_NOT_MODIFIED, NULL);
+      return TRUE;
+    }
+  soup_server_message_set_status (message, 200, NULL);
+  soup_message_headers_replace (headers, "Content-Type", file->type);
+  soup_message_body_append_bytes (soup_server_message_get_response_body (message), file->data);
+  return TRUE;
+}
+
+/* Answers with the page itself, one of its files, or where it is.
+ * Returns: FALSE if the request is for none of these */
+static gboolean
+answer_page (Service *self, SoupServerMessage *message, const char *path, GHashTable *query)
+{
+  const char *method = soup_server_message_get_method (message);
+  const char *accept = get_header (message, "Accept");
+  gboolean is_browser = accept != NULL && strstr (accept, "text/html") != NULL;
+  g_autofree char *address = NULL;
+
+  if (strcmp (method, "GET") != 0 && strcmp (method, "HEAD") != 0)
+    return FALSE;
+  if (g_str_has_prefix (path, "/page/"))
+    return answer_page_file (message, path + strlen ("/page/"));
+  /* Paths of the API are for those who do not ask for HTML. */
+  if (is_browser && page_file_is_address (path))
+    return answer_page_file (message, "index.html");
+  address = page_file_dup_address (
+      path, query != NULL ? g_hash_table_lookup (query, "trace_id") : NULL);
+  if (address != NULL)
+    {
+      set_headers (message);
+      soup_server_message_set_redirect (message, SOUP_STATUS_FOUND, address);
+      return TRUE;
+    }
+  if (strcmp (path, "/") != 0 && !g_str_has_prefix (path, "/o/"))
+    return FALSE;
+  answer_person (self, message);
+  return TRUE;
+}
+
 static void
 request_cb (SoupServer *server G_GNUC_UNUSED,
             SoupServerMessage *message,
@@ -204,11 +276,8 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
   gboolean other_method;
   Exchange *exchange;
 
-  if (strcmp (method, "GET") == 0 && (strcmp (path, "/") == 0 || g_str_has_prefix (path, "/o/")))
-    {
-      answer_person (self, message);
-      return;
-    }
+  if (answer_page (self, message, path, query))
+    return;
   if (self->n_pending >= MAX_PENDING)
     {
       soup_message_headers_replace (soup_server_message_get_response_headers (message),
