@@ -79,6 +79,16 @@ page_file_load (const char *name)
   return self;
 }
 
+char **
+page_file_list (void)
+{
+  char **names;
+
+  register_once ();
+  names = g_resources_enumerate_children (FOLDER, G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
+  return names != NULL ? names : g_new0 (char *, 1);
+}
+
 void
 page_file_free (PageFile *self)
 {

@@ -19,6 +19,8 @@ typedef struct
  * @name: such as "index.html"; it may be hostile
  * Returns: (transfer full) (nullable): NULL if there is none */
 PageFile *page_file_load (const char *name);
+/* Returns: (transfer full): the names of all files */
+char **page_file_list (void);
 void page_file_free (PageFile *self);
 
 /* Whether a path is an address of the page, where it shows what the rest of the path says. */

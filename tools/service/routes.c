@@ -9,7 +9,7 @@
 #include "tools/service/routes.h"
 
 static const Route *const tables[] = { routes_ingest, routes_runs, routes_projects,
-                                       routes_feedback };
+                                       routes_feedback, routes_page };
 
 /* Returns: (transfer full) (nullable): the words that stand for a star */
 static char **

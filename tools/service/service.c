@@ -9,6 +9,7 @@
 #include "tools/service/access.h"
 #include "tools/service/body.h"
 #include "tools/service/instance.h"
+#include "tools/service/live-feed.h"
 #include "tools/service/page-file.h"
 #include "tools/service/routes.h"
 #include "tools/service/service.h"
@@ -27,6 +28,7 @@ struct _Service
   Instance *instance;    /* (owned) */
   Access *access;        /* (owned) */
   Worker *worker;        /* (owned) */
+  LiveFeed *feed;        /* (owned) */
   GMainContext *context; /* (owned) */
   char *url;             /* (owned) */
   guint n_pending;       /* requests that have no answer yet */
@@ -113,6 +115,23 @@ answer_file (SoupServerMessage *message, Request *request)
   soup_message_body_append_bytes (soup_server_message_get_response_body (message), request->file);
 }
 
+static void
+answer_json (SoupServerMessage *message, Request *request)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+  g_autoptr (GBytes) body = _lsobs_buffer_steal_bytes (&request->answer);
+
+  soup_message_headers_replace (headers, "Content-Type",
+                                request->answer_type != NULL ? request->answer_type : JSON_TYPE);
+  if (request->file_name != NULL)
+    {
+      g_autofree char *value = g_strdup_printf ("attachment; filename=\"%s\"", request->file_name);
+
+      soup_message_headers_replace (headers, "Content-Disposition", value);
+    }
+  soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
+}
+
 /* The answer is there: a #RequestDoneFunc. */
 static void
 done_cb (Request *request, gpointer data)
@@ -128,13 +147,7 @@ done_cb (Request *request, gpointer data)
       if (request->file != NULL)
         answer_file (message, request);
       else
-        {
-          g_autoptr (GBytes) body = _lsobs_buffer_steal_bytes (&request->answer);
-
-          soup_message_headers_replace (soup_server_message_get_response_headers (message),
-                                        "Content-Type", JSON_TYPE);
-          soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
-        }
+        answer_json (message, request);
       soup_server_message_unpause (message);
     }
   g_signal_handler_disconnect (message, exchange->handler);
@@ -189,6 +202,9 @@ new_request (SoupServerMessage *message, const char *path, GHashTable *query)
   request->raw_query = g_strdup (g_uri_get_query (soup_server_message_get_uri (message)));
   request->type = g_strdup (get_header (message, "Content-Type"));
   request->encoding = g_strdup (get_header (message, "Content-Encoding"));
+  request->languages =
+      g_strdup (soup_message_headers_get_list (soup_server_message_get_request_headers (message),
+                                               "Accept-Language"));
   request->body = soup_message_body_flatten (body);
   return request;
 }
@@ -263,6 +279,25 @@ answer_page (Service *self, SoupServerMessage *message, const char *path, GHashT
   return TRUE;
 }
 
+/* @query: (nullable) */
+static void
+answer_live (Service *self, SoupServerMessage *message, GHashTable *query)
+{
+  /* The browser knows better than the address which event was the last one. */
+  const char *last = get_header (message, "Last-Event-ID");
+  const char *text = last != NULL ? last : query != NULL ? g_hash_table_lookup (query, "change") : NULL;
+  gint64 change = -1;
+
+  if (text != NULL)
+    g_ascii_string_to_signed (text, 10, 0, G_MAXINT64, &change, NULL);
+  set_headers (message);
+  if (live_feed_add (self->feed, message, change))
+    return;
+  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Retry-After",
+                                "10");
+  answer_text (message, 503, _ ("Too many pages are open: close some"));
+}
+
 static void
 request_cb (SoupServer *server G_GNUC_UNUSED,
             SoupServerMessage *message,
@@ -278,6 +313,11 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
 
   if (answer_page (self, message, path, query))
     return;
+  if (strcmp (method, "GET") == 0 && strcmp (path, "/page-data/live") == 0)
+    {
+      answer_live (self, message, query);
+      return;
+    }
   if (self->n_pending >= MAX_PENDING)
     {
       soup_message_headers_replace (soup_server_message_get_response_headers (message),
@@ -505,6 +545,7 @@ service_new (const ServiceSettings *settings, GError **error)
   self->worker = worker_new (settings->database, &settings->limits, error);
   if (self->worker == NULL)
     return NULL;
+  self->feed = live_feed_new (self->worker);
   self->server = soup_server_new ("raw-paths", TRUE, "server-header", "lsobs", NULL);
   soup_server_add_early_handler (self->server, NULL, early_cb, self, NULL);
   soup_server_add_handler (self->server, NULL, request_cb, self, NULL);
@@ -520,6 +561,7 @@ service_free (Service *self)
 {
   if (self->server != NULL)
     soup_server_disconnect (self->server);
+  g_clear_pointer (&self->feed, live_feed_free);
   while (self->n_pending > 0)
     g_main_context_iteration (self->context, TRUE);
   g_clear_pointer (&self->worker, worker_free);
