@@ -100,14 +100,6 @@ export function makeRequest(query) {
     };
 }
 
-// The same request, for these traces only.
-export function limitTo(request, ids) {
-    const some = ids.map(id => `eq(id, ${quote(id)})`);
-    const condition = some.length === 1 ? some[0] : `or(${some.join(', ')})`;
-
-    return {...request, filter: request.filter ? `and(${request.filter}, ${condition})` : condition};
-}
-
 // Whether there is a filter at all.
 export function isFiltered(query) {
     return PARAMETERS.some(name => query.has(name));

@@ -2,7 +2,8 @@
 //
 // What changes at the service, as it happens. Events: "runs" (detail: the runs that changed, each with id,
 // trace, parent, project and root), "feedback" (detail: the runs
-// that it is about), "removed" (detail: the traces and projects that were deleted), "reload" (all may have changed) and
+// that it is about), "removed" (detail: the traces and projects that were deleted), "reload" (all
+// may have changed; detail: the number of the last change, if a view that knows it need not read again) and
 // "state" (the connection is there, or lost).
 
 const RETRY_MS = [500, 1000, 2000, 5000];
@@ -26,6 +27,7 @@ class Live extends EventTarget {
         this.#source.addEventListener('feedback', event => this.#tell('feedback', JSON.parse(event.data).runs ?? []));
         this.#source.addEventListener('removed', event => this.#tell('removed', JSON.parse(event.data)));
         this.#source.addEventListener('reload', () => this.#tell('reload'));
+        this.#source.addEventListener('hello', event => this.#greeted(JSON.parse(event.data).change));
     }
 
     stop() {
@@ -37,9 +39,11 @@ class Live extends EventTarget {
     #opened() {
         this.#failures = 0;
         this.#setState('open');
-        // What happened in between may not have been told.
-        if (this.#wasOpen)
-            this.#tell('reload');
+    }
+
+    // What happened before the connection was there has not been told; what was deleted has no change.
+    #greeted(change) {
+        this.#tell('reload', this.#wasOpen ? null : change);
         this.#wasOpen = true;
     }
 

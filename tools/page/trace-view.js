@@ -284,7 +284,9 @@ export function showTrace(host, address, signal) {
             fill(head);
         }
     }, {signal});
-    live.addEventListener('reload', () => {
+    live.addEventListener('reload', event => {
+        if (event.detail !== null && (change === null || change >= event.detail))
+            return;
         isStale = true;
         if (trace)
             refreshSoon();

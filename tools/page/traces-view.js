@@ -9,7 +9,7 @@ import {confirmDialog} from './dialog.js';
 import {emptyState, errorState, noTracesYet, skeleton} from './states.js';
 import {fill, h} from './element.js';
 import {icon} from './icons.js';
-import {isFiltered, limitTo, makeRequest} from './filter.js';
+import {isFiltered, makeRequest} from './filter.js';
 import {live, paced} from './live.js';
 import {makeFilterBar} from './filter-bar.js';
 import {makeTraceHead, makeTraceRow, traceRowHeight} from './trace-row.js';
@@ -207,7 +207,7 @@ export function showTraces(host, address, signal) {
             showCount();
             return;
         }
-        const answer = await api.listTraces({project, ...limitTo(request, ids), limit: PAGE}, signal);
+        const answer = await api.listTraces({project, ...request, ids, limit: PAGE}, signal);
         const answered = new Set(answer.rows.map(row => row.id));
         showChanged(answer.rows, new Set(ids.filter(id => !answered.has(id))));
     }
@@ -244,7 +244,9 @@ export function showTraces(host, address, signal) {
         else
             showChanged([], new Set(event.detail.traces ?? []));
     }, {signal});
-    live.addEventListener('reload', () => {
+    live.addEventListener('reload', event => {
+        if (event.detail !== null && (total === null || total.change >= event.detail))
+            return;
         isStale = true;
         refreshSoon();
     }, {signal});
