@@ -37,9 +37,9 @@ function describeCharts(buckets) {
         {
             title: _('Latency'), total: '', format: formatDuration, kind: 'lines',
             series: [
-                {name: _('First token, half'), className: 'third', of: bucket => bucket.first_token_p50 ?? null},
-                {name: _('Half of the traces'), className: 'first', of: bucket => bucket.latency_p50 ?? null},
-                {name: _('95 % of the traces'), className: 'second', of: bucket => bucket.latency_p95 ?? null},
+                {name: _('First token, median'), className: 'third', of: bucket => bucket.first_token_p50 ?? null},
+                {name: _('Median'), className: 'first', of: bucket => bucket.latency_p50 ?? null},
+                {name: _('95th percentile'), className: 'second', of: bucket => bucket.latency_p95 ?? null},
             ],
         },
         {

@@ -90,7 +90,7 @@ export function formatTime(time) {
         return '';
     const date = new Date(time);
     const today = new Date();
-    const options = {hour: '2-digit', minute: '2-digit', second: '2-digit'};
+    const options = {hour: 'numeric', minute: '2-digit', second: '2-digit'};
 
     if (date.toDateString() !== today.toDateString())
         Object.assign(options, {month: 'short', day: 'numeric', second: undefined});

@@ -40,8 +40,8 @@ function makeRow(project, reload) {
         h('td', {data: {label: _('Last run')}}, h('time', {title: formatExactTime(time)}, formatTime(time))),
         cell(_('Traces'), formatCount(project.run_count)),
         cell(_('Errors'), project.run_count ? formatPercent(project.error_rate) : '', failed ? 'bad' : ''),
-        cell(_('Latency, half'), formatDuration(project.latency_p50)),
-        cell(_('First token, half'), formatDuration(project.first_token_p50)),
+        cell(_('Median latency'), formatDuration(project.latency_p50)),
+        cell(_('Median first token'), formatDuration(project.first_token_p50)),
         cell(_('Tokens'), project.total_tokens ? formatCount(project.total_tokens) : ''),
         cell(_('Cost'), Number(project.total_cost) ? formatCost(Number(project.total_cost)) : ''),
         h('td', {class: 'actions'}, h('button', {
@@ -55,7 +55,7 @@ function makeTable(projects, reload) {
     return h('table', {class: 'table projects'},
         h('thead', {}, h('tr', {},
             h('th', {scope: 'col'}, _('Project')), h('th', {scope: 'col'}, _('Last run')),
-            [_('Traces'), _('Errors'), _('Latency, half'), _('First token, half'), _('Tokens'), _('Cost')]
+            [_('Traces'), _('Errors'), _('Median latency'), _('Median first token'), _('Tokens'), _('Cost')]
                 .map(label => h('th', {scope: 'col', class: 'number'}, label)),
             h('th', {}, h('span', {class: 'unseen'}, _('Actions'))))),
         h('tbody', {}, projects.map(project => makeRow(project, reload))));

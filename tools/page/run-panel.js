@@ -164,7 +164,7 @@ export class RunPanel {
                 figure(_('Start'), h('time', {title: formatExactTime(start)}, formatTime(start))),
                 figure(_('Latency'), end === null ? nameStatus(run.status) : formatDuration((end - start) / 1000)),
                 first !== null && figure(_('First token'), formatDuration((first - start) / 1000)),
-                tokens > 0 && figure(_('Tokens'), formatCount(tokens), ownTokens < tokens && h('small', {}, ' ',
+                tokens > 0 && figure(_('Tokens'), formatCount(tokens), ownTokens > 0 && ownTokens < tokens && h('small', {}, ' ',
                     _('({n} of its own)', {n: formatCount(ownTokens)}))),
                 Number(cost) > 0 && figure(_('Cost'), formatCost(Number(cost)))));
     }

@@ -126,7 +126,6 @@ export class RunTree {
     #makeRow(row) {
         const {run} = row;
         const latency = latencyOf(run);
-        const sums = [run.tokens?.total ? formatCount(run.tokens.total) : '', run.cost ? formatCost(run.cost) : ''].filter(Boolean);
 
         return h('div', {
             role: 'treeitem', class: `tree-row status-${run.status}${this.#found.has(run.id) ? ' found' : ''}`,
@@ -138,7 +137,8 @@ export class RunTree {
             h('span', {class: 'indent'}), this.#makeFold(row), typeIcon(run.run_type),
             h('span', {class: 'tree-text'}, h('bdi', {}, toLine(run.name) || _('(no name)'))),
             run.status !== 'success' && statusSign(run.status),
-            sums.length > 0 && h('span', {class: 'tree-sums', title: _('Tokens and cost of it and what is below it')}, sums.join(' · ')),
+            run.tokens?.total > 0 && h('span', {class: 'tree-sums', title: _('Tokens and cost, with what is below it')},
+                formatCount(run.tokens.total), run.cost > 0 && h('span', {class: 'tree-cost'}, ` · ${formatCost(run.cost)}`)),
             h('span', {class: 'tree-latency'}, latency === null ? '' : formatDuration(latency))),
         makeBar(run, this.#range));
     }

@@ -138,6 +138,11 @@ export class TraceModel {
         return rows;
     }
 
+    // When the first token of any run came, or null.
+    get firstToken() {
+        return this.all.reduce((first, run) => run.firstToken !== null && (first === null || run.firstToken < first) ? run.firstToken : first, null);
+    }
+
     // From when to when what is shown lasts: {start, end, running}
     range(now = Date.now()) {
         let start = Infinity;

@@ -38,7 +38,7 @@ function makeTags(row) {
         tags.slice(0, MAX_TAGS).map(tag => h('span', {class: 'tag'}, h('bdi', {}, toLine(tag)))),
         tags.length > MAX_TAGS && h('span', {class: 'tag'}, `+${tags.length - MAX_TAGS}`),
         Object.entries(row.feedback ?? {}).slice(0, 2).map(([key, score]) => h('span', {class: 'tag feedback', title: _('Feedback')},
-            h('bdi', {}, toLine(key)), isNumber(score) ? ` ${formatNumber(score)}` : '')));
+            h('bdi', {}, toLine(key)), isNumber(score) && h('b', {}, formatNumber(score)))));
 }
 
 export function makeTraceRow(row) {

@@ -144,7 +144,7 @@ export function showTrace(host, address, signal) {
             return;
         const latency = latencyOf(top);
         const range = model.root ? null : model.range();
-        const firstToken = top.first_token_time ? (top.firstToken - top.start) / 1000 : null;
+        const firstToken = model.firstToken === null ? null : (model.firstToken - top.start) / 1000;
         fill(head,
             h('div', {class: 'trace-title'}, statusSign(top.status), h('h1', {}, h('bdi', {}, toLine(top.name) || _('(no name)'))),
                 h('span', {class: `status-word status-${top.status}`}, nameStatus(top.status))),
