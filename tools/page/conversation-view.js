@@ -58,8 +58,19 @@ function makeReasoning(part, key) {
         part.text ? makeText(part.text) : h('p', {class: 'hint'}, _('The service that was called keeps it to itself.')));
 }
 
+// Many tools answer with JSON in a text. What is none stays as it is, in a list of one.
+function readJson(text) {
+    try {
+        return JSON.parse(text);
+    } catch {
+        return [{type: 'text', text}];
+    }
+}
+
 // What a tool answers may be blocks itself.
 function makeResultValue(value) {
+    if (typeof value === 'string' && /^\s*[[{]/.test(value) && value.length < 100000)
+        return makeResultValue(readJson(value));
     const blocks = Array.isArray(value) && value.length > 0 && value.every(one => typeof one?.type === 'string')
         ? readConversation([{role: 'user', content: value}]).messages[0].parts : null;
 

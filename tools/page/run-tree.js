@@ -137,6 +137,7 @@ export class RunTree {
             h('span', {class: 'indent'}), this.#makeFold(row), typeIcon(run.run_type),
             h('span', {class: 'tree-text'}, h('bdi', {}, toLine(run.name) || _('(no name)'))),
             run.status !== 'success' && statusSign(run.status),
+            h('span', {class: 'push'}),
             run.tokens?.total > 0 && h('span', {class: 'tree-sums', title: _('Tokens and cost, with what is below it')},
                 formatCount(run.tokens.total), run.cost > 0 && h('span', {class: 'tree-cost'}, ` · ${formatCost(run.cost)}`)),
             h('span', {class: 'tree-latency'}, latency === null ? '' : formatDuration(latency))),

@@ -155,8 +155,7 @@ export function showTrace(host, address, signal) {
                 top.tokens?.total > 0 && figure(_('Tokens'), h('span', {
                     title: _('{input} in, {output} out', {input: formatNumber(top.tokens.input ?? 0), output: formatNumber(top.tokens.output ?? 0)}),
                 }, formatCount(top.tokens.total))),
-                top.cost > 0 && figure(_('Cost'), formatCost(top.cost)),
-                figure(_('Runs'), formatCount(model.size))),
+                top.cost > 0 && figure(_('Cost'), formatCost(top.cost))),
             h('div', {class: 'trace-actions'},
                 squareButton('back', _('Previous trace'), goPrevious),
                 squareButton('next', _('Next trace'), goNext),
