@@ -71,7 +71,7 @@ export function formatBytes(n) {
 
     for (; n >= 1000 && unit < units.length - 1; unit++)
         n /= 1000;
-    return formatter(Intl.NumberFormat, {style: 'unit', unit: units[unit], unitDisplay: 'short', maximumFractionDigits: 1})
+    return formatter(Intl.NumberFormat, {style: 'unit', unit: units[unit], unitDisplay: 'narrow', maximumFractionDigits: 1})
         .format(n);
 }
 

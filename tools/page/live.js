@@ -17,6 +17,16 @@ class Live extends EventTarget {
     // "connecting", "open" or "lost"
     state = 'connecting';
 
+    // A browser has only six connections to a service for all of its tabs, so one that is not seen gives its
+    // connection back, and so does a page that the browser keeps for the back button.
+    begin() {
+        document.addEventListener('visibilitychange', () => document.hidden ? this.stop() : this.start());
+        addEventListener('pagehide', () => this.stop());
+        addEventListener('pageshow', event => event.persisted && this.start());
+        if (!document.hidden)
+            this.start();
+    }
+
     start() {
         clearTimeout(this.#timer);
         this.#source?.close();
@@ -34,6 +44,12 @@ class Live extends EventTarget {
         clearTimeout(this.#timer);
         this.#source?.close();
         this.#source = null;
+    }
+
+    // The service does not know this browser: there will be no connection.
+    end() {
+        this.stop();
+        this.start = () => {};
     }
 
     #opened() {

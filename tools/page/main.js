@@ -57,7 +57,7 @@ function showView(host, address) {
 
 // The service does not know this browser: nothing else is to be seen.
 function showStranger() {
-    live.stop();
+    live.end();
     current?.scope.abort();
     setViewKeys(null);
     document.title = 'lsobs';
@@ -70,5 +70,5 @@ onStranger(showStranger);
 attachNotices(document.body);
 const main = attachShell(page);
 startKeyboard();
-live.start();
+live.begin();
 startRouter(address => showView(main, address));
