@@ -17,7 +17,7 @@ import {tabsOfProject} from './traces-view.js';
 const BUCKETS = 48;
 
 function timeChoices() {
-    return [['1h', _('Last hour')], ['24h', _('Last 24 hours')], ['7d', _('Last 7 days')], ['30d', _('Last 30 days')]];
+    return [['1h', _('1 hour')], ['24h', _('24 hours')], ['7d', _('7 days')], ['30d', _('30 days')]];
 }
 
 // A sum of numbers that may be missing.

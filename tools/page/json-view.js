@@ -15,6 +15,8 @@ const LINE_HEIGHT = 22;
 // Long lists and objects are folded in groups of so many.
 const GROUP = 100;
 const SHORT = 160;
+// A value whose JSON is shorter is unfolded as a whole.
+const SMALL = 20000;
 // A long text is unfolded to lines of so many characters.
 const COLUMNS = 100;
 const SEARCH_DELAY_MS = 200;
@@ -32,6 +34,7 @@ export class JsonView {
     #versions = new Map();
     #found = [];
     #foundAt = -1;
+    #openDepth = 3;
     #timer = 0;
 
     constructor() {
@@ -80,6 +83,7 @@ export class JsonView {
         if (!again) {
             this.#open = new Map();
             this.#found = [];
+            this.#openDepth = JSON.stringify(value).length < SMALL ? 12 : 3;
             this.#search.value = '';
             this.#count.textContent = '';
         }
@@ -91,7 +95,7 @@ export class JsonView {
 
         if (known !== undefined)
             return known;
-        return isContainer(value) && depth < 3 && Object.keys(value).length <= GROUP;
+        return isContainer(value) && depth < this.#openDepth && Object.keys(value).length <= GROUP;
     }
 
     // --- lines ---

@@ -5,9 +5,18 @@
 
 let shown = null;
 
-// The list shows these traces of a project now.
-export function rememberTraces(project, ids) {
-    shown = {project, ids, address: location.pathname + location.search, active: shown?.project === project ? shown.active : null};
+// The list shows these rows of a project now. What else it needs to be shown again is in state.
+export function rememberTraces(project, rows, state) {
+    shown = {
+        project, rows, ids: rows.map(row => row.id), state, address: location.pathname + location.search, top: 0,
+        active: shown?.project === project ? shown.active : null,
+    };
+}
+
+// The list was scrolled so far when it was left.
+export function rememberPlace(project, top) {
+    if (shown?.project === project)
+        shown.top = top;
 }
 
 // A trace is looked at.
@@ -16,7 +25,7 @@ export function rememberTrace(project, id) {
         shown.active = id;
 }
 
-// Returns: {project, ids, address, active}, or null
+// Returns: {project, rows, ids, state, address, top, active}, or null
 export function recallTraces(project) {
     return shown?.project === project ? shown : null;
 }

@@ -6,6 +6,7 @@ import {_} from './words.js';
 import {formatCost, formatDuration, formatExactTime, formatNumber, parseTime} from './format.js';
 import {h} from './element.js';
 import {makeValue} from './value-view.js';
+import {addresses} from './router.js';
 import {cut, toLine} from './plain-text.js';
 
 const MAX_EVENTS = 200;
@@ -64,12 +65,15 @@ export function makeDetails(answer, model) {
 
     return [
         makeUsage(answer, model),
-        tags.length > 0 && section(_('Tags'), h('div', {class: 'tags'}, tags.map(tag => h('span', {class: 'tag'}, h('bdi', {}, toLine(tag)))))),
+        tags.length > 0 && section(_('Tags'), h('div', {class: 'tags'}, tags.map(tag => h('a', {
+            class: 'tag', href: `${addresses.traces(run.session_id)}?tag=${encodeURIComponent(tag)}`, title: _('Traces with this tag'),
+        }, h('bdi', {}, toLine(tag)))))),
         section(_('Metadata'), has(metadata) ? makeValue(metadata) : h('p', {class: 'none'}, _('No metadata'))),
         makeEvents(run),
         has(extra) && section(_('More about the run'), makeValue(extra)),
         section(_('Ids and times'), h('dl', {class: 'members'},
             fact(_('Run'), h('code', {}, run.id)), fact(_('Trace'), h('code', {}, run.trace_id)),
+            fact(_('Thread'), run.thread_id && h('a', {href: addresses.threads(run.session_id, run.thread_id)}, h('bdi', {}, toLine(run.thread_id)))),
             fact(_('Parent'), run.parent_run_id && h('code', {}, run.parent_run_id)),
             fact(_('Start'), formatExactTime(parseTime(run.start_time))), fact(_('End'), formatExactTime(parseTime(run.end_time))),
             fact(_('First token'), formatExactTime(parseTime(run.first_token_time))))),

@@ -15,7 +15,7 @@ import {makeFilterBar} from './filter-bar.js';
 import {makeTraceHead, makeTraceRow, traceRowHeight} from './trace-row.js';
 import {projectTabs, setTrail} from './shell.js';
 import {notify, say, tellFailure} from './notice.js';
-import {recallTraces, rememberTraces} from './recall.js';
+import {recallTraces, rememberPlace, rememberTrace, rememberTraces} from './recall.js';
 import {VirtualList} from './virtual-list.js';
 
 const PAGE = 200;
@@ -91,7 +91,11 @@ export function showTraces(host, address, signal) {
 
     clear.title = _('Delete the traces that are shown');
     clear.setAttribute('aria-label', _('Clear'));
-    signal.addEventListener('abort', () => list.dispose());
+    signal.addEventListener('abort', () => {
+        rememberPlace(project, list.element.scrollTop);
+        loading?.abort();
+        list.dispose();
+    });
 
     const body_of = more => ({project, ...request, limit: PAGE, ...more});
 
@@ -106,7 +110,7 @@ export function showTraces(host, address, signal) {
     }
 
     function show(rows, options) {
-        rememberTraces(project, rows.map(row => row.id));
+        rememberTraces(project, rows, {text, cursor, total});
         if (rows.length === 0)
             fill(body, isFiltered(address.query)
                 ? emptyState('search', _('No trace is like this'), h('p', {}, _('Take a filter away, or search other words.')))
@@ -131,7 +135,6 @@ export function showTraces(host, address, signal) {
             nFresh = 0;
             list.element.scrollTop = 0;
             show(answer.rows);
-            restorePlace();
             say(count.textContent);
         } catch (error) {
             if (error.name !== 'AbortError' && !signal.aborted)
@@ -165,12 +168,21 @@ export function showTraces(host, address, signal) {
         list.render();
     }
 
-    // Where the list was when a trace was opened.
-    function restorePlace() {
+    // Shows the list as it was when it was left, if it was this one; what has changed since follows.
+    function restore() {
         const place = recallTraces(project);
 
-        if (place?.active && list.indexOf(place.active) >= 0)
+        if (!place || place.state.text !== text || place.rows.length === 0)
+            return false;
+        ({cursor, total} = place.state);
+        show(place.rows);
+        list.element.scrollTop = place.top;
+        rememberTrace(project, place.active);
+        if (place.active)
             list.activate(place.active);
+        isStale = true;
+        refreshSoon();
+        return true;
     }
 
     function showChanged(rows, gone) {
@@ -222,8 +234,10 @@ export function showTraces(host, address, signal) {
         const newText = JSON.stringify([...address.query].sort());
         if (newText === text)
             return;
+        const isFirst = text === '';
         text = newText;
-        load();
+        if (!isFirst || !restore())
+            load();
     }
 
     live.addEventListener('runs', event => {

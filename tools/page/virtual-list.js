@@ -87,24 +87,29 @@ export class VirtualList {
     activate(key, {scroll = true, byUser = false} = {}) {
         this.#active = key;
         if (scroll)
-            this.scrollTo(key);
+            this.scrollTo(key, !byUser);
         this.render();
         const item = this.activeItem;
         if (item)
             this.#options.onActive?.(item, byUser);
     }
 
-    // Brings a row in sight.
-    scrollTo(key) {
+    // Brings a row in sight; one that the user has not moved to, in the middle.
+    scrollTo(key, inMiddle = false) {
         const index = this.indexOf(key);
         const height = this.rowHeight;
         const seen = this.element.clientHeight - this.#headHeight;
 
         if (index < 0 || seen <= 0)
             return;
-        if (index * height < this.element.scrollTop)
+        const isAbove = index * height < this.element.scrollTop;
+        const isBelow = (index + 1) * height > this.element.scrollTop + seen;
+
+        if (inMiddle && (isAbove || isBelow))
+            this.element.scrollTop = index * height - (seen - height) / 2;
+        else if (isAbove)
             this.element.scrollTop = index * height;
-        else if ((index + 1) * height > this.element.scrollTop + seen)
+        else if (isBelow)
             this.element.scrollTop = (index + 1) * height - seen;
     }
 
