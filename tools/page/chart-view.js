@@ -11,7 +11,7 @@ import {formatCost, formatCount, formatDuration, formatNumber, parseTime} from '
 import {live, paced} from './live.js';
 import {makeChart} from './chart.js';
 import {readRange} from './filter.js';
-import {setTrail} from './shell.js';
+import {makeTitle, setTrail} from './shell.js';
 import {tabsOfProject} from './traces-view.js';
 
 const BUCKETS = 48;
@@ -131,7 +131,7 @@ export function showChart(host, address, signal) {
     api.getProject(project, signal)
         .then(answer => setTrail([[_('Projects'), addresses.projects()], [answer.name, addresses.traces(project)], [_('Chart'), '']]))
         .catch(() => null);
-    fill(host, h('div', {class: 'head'}, tabsOfProject(project, 'chart'), h('span', {class: 'push'}), times), body);
+    fill(host, h('div', {class: 'head'}, makeTitle(_('Chart')), tabsOfProject(project, 'chart'), h('span', {class: 'push'}), times), body);
     update(address);
     return {update, keys: event => event.key === 'u' ? (go(addresses.traces(project)), true) : false};
 }

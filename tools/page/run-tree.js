@@ -104,14 +104,15 @@ export class RunTree {
         }
     }
 
+    // What a screen reader says where others see an icon, a colour or a bar.
     #describe(run) {
-        const parts = [toLine(run.name) || _('(no name)'), run.run_type, nameStatus(run.status), formatDuration(latencyOf(run))];
+        const parts = [toLine(run.run_type), nameStatus(run.status)];
 
         if (run.firstToken)
             parts.push(_('first token after {time}', {time: formatDuration((run.firstToken - run.start) / 1000)}));
         if (run.tokens?.total)
-            parts.push(ngettext('{n} token', '{n} tokens', run.tokens.total));
-        return parts.filter(Boolean).join(', ');
+            parts.push(_('tokens'));
+        return h('span', {class: 'unseen'}, `, ${parts.filter(Boolean).join(', ')} `);
     }
 
     #makeFold(row) {
@@ -131,12 +132,12 @@ export class RunTree {
             role: 'treeitem', class: `tree-row status-${run.status}${this.#found.has(run.id) ? ' found' : ''}`,
             'aria-level': row.depth + 1, 'aria-posinset': row.position, 'aria-setsize': row.siblings,
             'aria-expanded': row.open === null ? null : String(row.open),
-            'aria-label': this.#describe(run), vars: {depth: row.depth},
+            vars: {depth: row.depth},
         },
         h('div', {class: 'tree-name'},
             h('span', {class: 'indent'}), this.#makeFold(row), typeIcon(run.run_type),
             h('span', {class: 'tree-text'}, h('bdi', {}, toLine(run.name) || _('(no name)'))),
-            run.status !== 'success' && statusSign(run.status),
+            run.status !== 'success' && statusSign(run.status), this.#describe(run),
             h('span', {class: 'push'}),
             run.tokens?.total > 0 && h('span', {class: 'tree-sums', title: _('Tokens and cost, with what is below it')},
                 formatCount(run.tokens.total), run.cost > 0 && h('span', {class: 'tree-cost'}, ` · ${formatCost(run.cost)}`)),

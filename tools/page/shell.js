@@ -98,6 +98,11 @@ export function setTrail(steps) {
     document.title = last ? `${toLine(last)} · lsobs` : 'lsobs';
 }
 
+// The title of a view that shows none, which screen readers look for.
+export function makeTitle(text) {
+    return h('h1', {class: 'unseen'}, toLine(text));
+}
+
 // The parts of a project, as tabs.
 export function projectTabs(current, links) {
     return h('nav', {class: 'tabs', 'aria-label': _('Parts of the project')}, links.map(([name, label, address]) =>

@@ -16,7 +16,7 @@ import {makeMessages} from './conversation-view.js';
 import {makeText} from './long-text.js';
 import {makeValue} from './value-view.js';
 import {readConversation} from './conversation.js';
-import {setTrail} from './shell.js';
+import {makeTitle, setTrail} from './shell.js';
 import {statusSign} from './run-signs.js';
 import {tabsOfProject} from './traces-view.js';
 import {cut, toLine} from './plain-text.js';
@@ -140,7 +140,7 @@ export function showThreads(host, address, signal) {
         const change = () => fill(conversation,
             h('header', {class: 'conversation-head'},
                 h('button', {type: 'button', class: 'button quiet square narrow-only', 'aria-label': _('Back to the threads'), on: {click: () => setQuery({thread: null})}}, icon('back')),
-                h('h1', {}, h('bdi', {}, toLine(thread))),
+                h('h2', {}, h('bdi', {}, toLine(thread))),
                 h('a', {class: 'button quiet', href: `${addresses.traces(project)}?thread=${encodeURIComponent(thread)}`}, icon('filter'), _('Its traces'))),
             traces.length > 0 ? traces.map(makeTurn) : emptyState('thread', _('This thread has no traces')));
         if (shown === thread)
@@ -188,7 +188,7 @@ export function showThreads(host, address, signal) {
     api.getProject(project, signal)
         .then(answer => setTrail([[_('Projects'), addresses.projects()], [answer.name, addresses.traces(project)], [_('Threads'), '']]))
         .catch(() => null);
-    fill(host, h('div', {class: 'head'}, tabsOfProject(project, 'threads'), h('span', {class: 'push'}), count), body);
+    fill(host, h('div', {class: 'head'}, makeTitle(_('Threads')), tabsOfProject(project, 'threads'), h('span', {class: 'push'}), count), body);
     start();
     return {
         update,

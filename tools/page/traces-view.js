@@ -13,7 +13,7 @@ import {isFiltered, makeRequest} from './filter.js';
 import {live, paced} from './live.js';
 import {makeFilterBar} from './filter-bar.js';
 import {makeTraceHead, makeTraceRow, traceRowHeight} from './trace-row.js';
-import {projectTabs, setTrail} from './shell.js';
+import {makeTitle, projectTabs, setTrail} from './shell.js';
 import {notify, say, tellFailure} from './notice.js';
 import {recallTraces, rememberPlace, rememberTrace, rememberTraces} from './recall.js';
 import {VirtualList} from './virtual-list.js';
@@ -295,7 +295,7 @@ export function showTraces(host, address, signal) {
     api.getProject(project, signal)
         .then(answer => setTrail([[_('Projects'), addresses.projects()], [answer.name, '']]))
         .catch(() => null);
-    fill(host, h('div', {class: 'head'}, tabsOfProject(project, 'traces'), h('span', {class: 'push'}), count), bar.element, body);
+    fill(host, h('div', {class: 'head'}, makeTitle(_('Traces')), tabsOfProject(project, 'traces'), h('span', {class: 'push'}), count), bar.element, body);
     update(address);
     return {
         update,
