@@ -420,7 +420,7 @@ put_node (LsobsBuffer *out, const TraceNode *node, const LsobsId *parent)
     put_cost (out, "cost", run->tree_usage.total_cost);
   if (run->usage.total_tokens > 0 && run->usage.total_tokens != run->tree_usage.total_tokens)
     json_put_int (out, "own_tokens", run->usage.total_tokens);
-  if (run->usage.total_cost > 0 && run->usage.total_tokens != run->tree_usage.total_tokens)
+  if (run->usage.total_cost > 0 && run->tree_usage.total_cost - run->usage.total_cost > 1e-9)
     put_cost (out, "own_cost", run->usage.total_cost);
   if (run->tags != NULL && strcmp (run->tags, "[]") != 0)
     json_put_json (out, "tags", run->tags);

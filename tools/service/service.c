@@ -350,6 +350,36 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
 
 /* --- before the body is read --- */
 
+/* Who has no token is told how to get it: a program as JSON, a person as a page without anything else. */
+static void
+answer_unknown (SoupServerMessage *message)
+{
+  const char *accept = get_header (message, "Accept");
+  const char *text =
+      _ ("The token is missing or wrong: use the address that “lsobs serve” prints, and "
+         "its token as API key");
+  g_autofree char *escaped = NULL;
+  g_autofree char *page = NULL;
+
+  soup_message_headers_replace (soup_server_message_get_response_headers (message),
+                                "WWW-Authenticate", "Bearer realm=\"lsobs\"");
+  if (accept == NULL || strstr (accept, "text/html") == NULL)
+    {
+      answer_text (message, 401, text);
+      return;
+    }
+  escaped = g_markup_escape_text (text, -1);
+  page = g_strdup_printf ("<!DOCTYPE html>\n<meta charset=\"utf-8\">\n"
+                          "<meta name=\"viewport\" content=\"width=device-width\">\n"
+                          "<meta name=\"color-scheme\" content=\"light dark\">\n"
+                          "<title>lsobs</title>\n<p>%s</p>\n",
+                          escaped);
+  set_headers (message);
+  soup_server_message_set_status (message, 401, NULL);
+  soup_server_message_set_response (message, "text/html; charset=utf-8", SOUP_MEMORY_COPY, page,
+                                    strlen (page));
+}
+
 /* The body is read, and forgotten. */
 static void
 ignore_body (SoupServerMessage *message)
@@ -453,12 +483,7 @@ early_cb (SoupServer *server G_GNUC_UNUSED,
       return;
     case ACCESS_UNKNOWN:
       ignore_body (message);
-      soup_message_headers_replace (soup_server_message_get_response_headers (message),
-                                    "WWW-Authenticate", "Bearer realm=\"lsobs\"");
-      answer_text (
-          message, 401,
-          _ ("The token is missing or wrong: use the address that “lsobs serve” prints, and "
-             "its token as API key"));
+      answer_unknown (message);
       break;
     case ACCESS_FOREIGN:
     default:
