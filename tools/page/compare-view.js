@@ -11,6 +11,7 @@ import {fill, h} from './element.js';
 import {formatCost, formatDuration, formatNumber, formatTime, isNumber, nameStatus, parseTime} from './format.js';
 import {icon} from './icons.js';
 import {openDialog} from './dialog.js';
+import {readConversation, textOf} from './conversation.js';
 import {statusSign} from './run-signs.js';
 import {textOfValue} from './value-text.js';
 import {cut, toLine, toPieces} from './plain-text.js';
@@ -143,6 +144,13 @@ export class CompareView {
 
 // --- which run to compare with ---
 
+// What a run was asked, in a line: in a conversation, what was said last.
+function describeInputs(inputs) {
+    const messages = readConversation(inputs)?.messages ?? [];
+
+    return textOf(messages.filter(message => message.role !== 'system').slice(-1)) || textOf(messages.slice(-1)) || textOfValue(inputs);
+}
+
 function readId(text) {
     const ids = text.match(/[0-9a-f]{8}-[0-9a-f-]{27}/gi) ?? [];
 
@@ -170,7 +178,7 @@ export function openCompareDialog(run) {
         return h('button', {type: 'button', class: 'choice', on: {click: () => choose(other.id)}},
             statusSign(other.status), h('bdi', {class: 'choice-name'}, toLine(other.name)),
             h('span', {class: 'choice-time'}, [formatTime(parseTime(other.start_time)), formatDuration(latencyOf(other))].filter(Boolean).join(' · ')),
-            h('span', {class: 'choice-text', dir: 'auto'}, cut(other.inputs_preview ?? JSON.stringify(other.inputs ?? ''), 120)));
+            h('span', {class: 'choice-text', dir: 'auto'}, cut(describeInputs(other.inputs), 120)));
     }
 
     async function load() {

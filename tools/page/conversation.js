@@ -254,7 +254,7 @@ export function matchResults(messages) {
     return {messages: left, results};
 }
 
-// What was said last, in a line: for a list of threads.
+// All that is said in messages, without calls of tools.
 export function textOf(messages) {
     return messages.flatMap(message => message.parts.filter(part => part.kind === 'text').map(part => part.text)).join('\n\n');
 }
