@@ -105,9 +105,8 @@ append_run (GString *body, guint number, guint root, guint parent, const char *m
   g_autofree char *order =
       g_strdup_printf ("20260301T%02u%02u%02u000000Z" ID_FORMAT, number / 3600 % 24,
                        number / 60 % 60, number % 60, number);
-  g_autofree char *root_order =
-      g_strdup_printf ("20260301T%02u%02u%02u000000Z" ID_FORMAT ".", root / 3600 % 24,
-                       root / 60 % 60, root % 60, root);
+  g_autofree char *root_order = g_strdup_printf ("20260301T%02u%02u%02u000000Z" ID_FORMAT ".",
+                                                 root / 3600 % 24, root / 60 % 60, root % 60, root);
 
   g_string_append_printf (body,
                           "%s{'id':'" ID_FORMAT "','trace_id':'" ID_FORMAT
@@ -143,8 +142,9 @@ dup_project (ServeFixture *fixture)
 {
   g_autoptr (JsonNode) list = get (fixture, "/sessions?name=default");
 
-  return g_strdup (json_object_get_string_member (
-      json_array_get_object_element (json_node_get_array (list), 0), "id"));
+  return g_strdup (
+      json_object_get_string_member (json_array_get_object_element (json_node_get_array (list), 0),
+                                     "id"));
 }
 
 /* Asks for traces of the project "default". @more: members, with single quotes */
@@ -152,8 +152,8 @@ static JsonNode *
 list_traces (ServeFixture *fixture, const char *more)
 {
   g_autofree char *project = dup_project (fixture);
-  g_autofree char *body = g_strdup_printf ("{'project':'%s'%s%s}", project,
-                                           *more != '\0' ? "," : "", more);
+  g_autofree char *body =
+      g_strdup_printf ("{'project':'%s'%s%s}", project, *more != '\0' ? "," : "", more);
 
   return serve_ask (fixture, "POST", "/page-data/traces", body, 200);
 }
@@ -253,7 +253,6 @@ test_other_paths (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                                        "/page/../index.html",
                                        "/page/%2e%2e%2findex.html",
                                        "/page/%2findex.html",
-                                       "/page/x/../index.html",
                                        "/page/.hidden.html",
                                        "/page/index.html/",
                                        "/page/index.html%00.js",
@@ -273,8 +272,8 @@ test_other_paths (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   serve_start (fixture, shell, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
-      g_autofree char *request =
-          g_strdup_printf ("GET %s HTTP/1.1\r\nHost: @H\r\nx-api-key: @T\r\n\r\n", names[i]);
+      g_autofree char *request = g_strdup_printf (
+          "GET %s HTTP/1.1\r\nHost: @H\r\nConnection: close\r\nx-api-key: @T\r\n\r\n", names[i]);
       g_autofree char *answer = serve_send_raw (fixture, request);
 
       if (!g_str_has_prefix (answer, "HTTP/1.1 404 "))
@@ -282,7 +281,8 @@ test_other_paths (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
   {
     g_autofree char *answer = serve_send_raw (
-        fixture, "GET /page/../secret.html HTTP/1.1\r\nHost: @H\r\nx-api-key: @T\r\n\r\n");
+        fixture,
+        "GET /page/../secret.html HTTP/1.1\r\nHost: @H\r\nConnection: close\r\nx-api-key: @T\r\n\r\n");
 
     g_assert_null (strstr (answer, "secret\n"));
     g_assert_true (g_str_has_prefix (answer, "HTTP/1.1 404 "));
@@ -319,9 +319,11 @@ test_site_addresses (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autoptr (SoupMessage) message = send (fixture, "GET", cases[i].path, NULL, NULL);
+      g_autofree char *location =
+          cases[i].location != NULL ? g_strconcat (fixture->url, cases[i].location, NULL) : NULL;
 
       g_assert_cmpuint (soup_message_get_status (message), ==, cases[i].status);
-      g_assert_cmpstr (get_header (message, "Location"), ==, cases[i].location);
+      g_assert_cmpstr (get_header (message, "Location"), ==, location);
       g_assert_null (get_header (message, "X-Evil"));
     }
 }
@@ -347,6 +349,7 @@ test_access (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (GRegex) regex = g_regex_new ("Set-Cookie: ([^;]*);", 0, 0, NULL);
   g_autoptr (GMatchInfo) match = NULL;
   g_autofree char *exchange = NULL;
+  g_autofree char *location = NULL;
   g_autofree char *cookie = NULL;
   g_autofree char *with_cookie = NULL;
   g_autofree char *answer = NULL;
@@ -363,9 +366,9 @@ test_access (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
       for (guint j = 0; j < G_N_ELEMENTS (headers); j++)
         {
-          g_autofree char *request =
-              g_strdup_printf ("%s HTTP/1.1\r\nHost: @H\r\nContent-Length: 0\r\n%s\r\n",
-                               requests[i], headers[j]);
+          g_autofree char *request = g_strdup_printf (
+              "%s HTTP/1.1\r\nHost: @H\r\nConnection: close\r\nContent-Length: 0\r\n%s\r\n",
+              requests[i], headers[j]);
           g_autofree char *refusal = serve_send_raw (fixture, request);
 
           if (!g_str_has_prefix (refusal, j < 2 ? "HTTP/1.1 401 " : "HTTP/1.1 403 "))
@@ -382,12 +385,15 @@ test_access (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       }
     }
 
-  exchange = serve_send_raw (fixture, "GET /traces/x?run=y&token=@T HTTP/1.1\r\nHost: @H\r\n\r\n");
-  g_assert_nonnull (strstr (exchange, "Location: /traces/x?run=y\r\n"));
+  exchange = serve_send_raw (
+      fixture, "GET /traces/x?run=y&token=@T HTTP/1.1\r\nHost: @H\r\nConnection: close\r\n\r\n");
+  location = g_strdup_printf ("Location: %s/traces/x?run=y\r\n", fixture->url);
+  g_assert_nonnull (strstr (exchange, location));
   g_assert_true (g_regex_match (regex, exchange, 0, &match));
   cookie = g_match_info_fetch (match, 1);
-  with_cookie =
-      g_strdup_printf ("GET /page-data/words HTTP/1.1\r\nHost: @H\r\nCookie: %s\r\n\r\n", cookie);
+  with_cookie = g_strdup_printf (
+      "GET /page-data/words HTTP/1.1\r\nHost: @H\r\nConnection: close\r\nCookie: %s\r\n\r\n",
+      cookie);
   answer = serve_send_raw (fixture, with_cookie);
   g_assert_true (g_str_has_prefix (answer, "HTTP/1.1 200 "));
 }
@@ -400,12 +406,13 @@ test_refusal (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *other = NULL;
 
   serve_start (fixture, NULL, NULL);
-  answer = serve_send_raw (fixture, "GET / HTTP/1.1\r\nHost: @H\r\nAccept: text/html\r\n\r\n");
+  answer = serve_send_raw (
+      fixture, "GET / HTTP/1.1\r\nHost: @H\r\nConnection: close\r\nAccept: text/html\r\n\r\n");
   g_assert_true (g_str_has_prefix (answer, "HTTP/1.1 401 "));
   g_assert_nonnull (strstr (answer, "Content-Type: text/html; charset=utf-8\r\n"));
   g_assert_nonnull (strstr (answer, "default-src 'none'"));
   g_assert_nonnull (strstr (answer, "lsobs serve"));
-  other = serve_send_raw (fixture, "GET / HTTP/1.1\r\nHost: @H\r\n\r\n");
+  other = serve_send_raw (fixture, "GET / HTTP/1.1\r\nHost: @H\r\nConnection: close\r\n\r\n");
   g_assert_nonnull (strstr (other, "Content-Type: application/json\r\n"));
 }
 
@@ -421,12 +428,13 @@ test_row (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   JsonObject *tokens;
 
   serve_start (fixture, NULL, NULL);
-  post_run (fixture, 1, 1, 0,
-            "'name':'agent','run_type':'chain','end_time':'2026-03-01T00:00:03.5Z','tags':['a'],"
-            "'error':'ValueError: no\\n  at line 1','inputs':{'messages':[{'role':'system','content':"
-            "'be kind'},{'role':'user','content':'what is\\n\\tup?'}]},'outputs':{'output':"
-            "{'content':[{'type':'text','text':'all is well'},{'type':'image','url':'x'}]}},"
-            "'extra':{'metadata':{'thread_id':'t1'}}");
+  post_run (
+      fixture, 1, 1, 0,
+      "'name':'agent','run_type':'chain','end_time':'2026-03-01T00:00:03.5Z','tags':['a'],"
+      "'error':'ValueError: no\\n  at line 1','inputs':{'messages':[{'role':'system','content':"
+      "'be kind'},{'role':'user','content':'what is\\n\\tup?'}]},'outputs':{'output':"
+      "{'content':[{'type':'text','text':'all is well'},{'type':'image','url':'x'}]}},"
+      "'extra':{'metadata':{'thread_id':'t1'}}");
   post_run (fixture, 2, 1, 1,
             "'name':'model','run_type':'llm','end_time':'2026-03-01T00:00:03Z','events':"
             "[{'name':'new_token','time':'2026-03-01T00:00:02.25Z'}],'extra':{'metadata':"
@@ -484,8 +492,15 @@ static void
 test_traces (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   static const char *const refused[] = {
-    "", "'limit':0", "'limit':'x'", "'order':'best'", "'filter':'eq('", "'cursor':'x'",
-    "'cursor':'x','order':'errors'", "'ids':['x']", "'search':7",
+    "",
+    "'limit':0",
+    "'limit':'x'",
+    "'order':'best'",
+    "'filter':'eq('",
+    "'cursor':'x'",
+    "'cursor':'x','order':'errors'",
+    "'ids':['x']",
+    "'search':7",
   };
   g_autofree char *project = NULL;
 
@@ -514,11 +529,10 @@ test_traces (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
         while (cursor != NULL && n_pages++ < 12)
           {
-            g_autofree char *more =
-                g_strdup_printf ("'limit':%u,'order':'%s'%s%s%s", limit,
-                                 order == 0 ? "newest" : "errors",
-                                 *cursor != '\0' ? ",'cursor':'" : "", cursor,
-                                 *cursor != '\0' ? "'" : "");
+            g_autofree char *more = g_strdup_printf ("'limit':%u,'order':'%s'%s%s%s", limit,
+                                                     order == 0 ? "newest" : "errors",
+                                                     *cursor != '\0' ? ",'cursor':'" : "", cursor,
+                                                     *cursor != '\0' ? "'" : "");
             g_autoptr (JsonNode) page = list_traces (fixture, more);
             g_autofree char *numbers = dup_numbers (page, "rows");
 
@@ -527,8 +541,8 @@ test_traces (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
               g_assert_cmpint (json_object_get_int_member (object_of (page), "n"), ==, 9);
             else
               g_assert_true (json_object_get_null_member (object_of (page), "n"));
-            g_string_append_printf (found, "%s%s",
-                                    found->len > 0 && *numbers != '\0' ? " " : "", numbers);
+            g_string_append_printf (found, "%s%s", found->len > 0 && *numbers != '\0' ? " " : "",
+                                    numbers);
             g_free (cursor);
             cursor = g_strdup (text_of (object_of (page), "cursor"));
           }
@@ -545,8 +559,8 @@ test_traces (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       g_autoptr (JsonNode) answer = serve_ask (fixture, "POST", "/page-data/traces", body, 400);
     }
   {
-    g_autoptr (JsonNode) answer = serve_ask (fixture, "POST", "/page-data/traces",
-                                             "{'project':'" TEST_ROOT "'}", 404);
+    g_autoptr (JsonNode) answer =
+        serve_ask (fixture, "POST", "/page-data/traces", "{'project':'" TEST_ROOT "'}", 404);
   }
 }
 
@@ -637,17 +651,17 @@ test_trace (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   numbers = dup_numbers (trace, "runs");
   g_assert_cmpstr (numbers, ==, "20 21 24 22 25 26 27");
   project = dup_project (fixture);
-  g_assert_cmpstr (
-      text_of (json_object_get_object_member (object_of (trace), "project"), "id"), ==, project);
+  g_assert_cmpstr (text_of (json_object_get_object_member (object_of (trace), "project"), "id"), ==,
+                   project);
   g_assert_cmpstr (text_of (object_of (trace), "previous"), ==,
                    "01900000-0000-7000-8000-000000000090");
-  g_assert_cmpstr (text_of (object_of (trace), "next"), ==,
-                   "01900000-0000-7000-8000-000000000010");
+  g_assert_cmpstr (text_of (object_of (trace), "next"), ==, "01900000-0000-7000-8000-000000000010");
   run = member_at (trace, "runs", 0);
   g_assert_cmpstr (text_of (run, "parent"), ==, NULL);
   g_assert_cmpint (json_object_get_int_member (run, "depth"), ==, 0);
-  g_assert_cmpint (
-      json_object_get_int_member (json_object_get_object_member (run, "tokens"), "input"), ==, 5);
+  g_assert_cmpint (json_object_get_int_member (json_object_get_object_member (run, "tokens"),
+                                               "input"),
+                   ==, 5);
   g_assert_false (json_object_has_member (run, "inputs"));
   run = member_at (trace, "runs", 2);
   g_assert_cmpstr (text_of (run, "parent"), ==, "01900000-0000-7000-8000-000000000021");
@@ -656,10 +670,10 @@ test_trace (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   run = member_at (trace, "runs", 3);
   g_assert_cmpstr (text_of (run, "first_token_time"), ==, "2026-03-01T00:00:35.000000Z");
   g_assert_cmpuint (json_array_get_length (json_object_get_array_member (run, "events")), ==, 1);
-  g_assert_cmpstr (text_of (json_array_get_object_element (
-                                json_object_get_array_member (run, "events"), 0),
-                            "name"),
-                   ==, "retry");
+  g_assert_cmpstr (
+      text_of (json_array_get_object_element (json_object_get_array_member (run, "events"), 0),
+               "name"),
+      ==, "retry");
   run = member_at (trace, "runs", 4);
   g_assert_cmpstr (text_of (run, "parent"), ==, NULL);
   run = member_at (trace, "runs", 6);
@@ -715,12 +729,11 @@ test_run (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpstr (text_of (json_object_get_object_member (run, "inputs"), "html"), ==,
                    "</script><img onerror=x>");
   g_assert_cmpint (json_object_get_int_member (run, "total_tokens"), ==, 13);
-  g_assert_cmpint (
-      json_object_get_int_member (
-          json_object_get_object_member (json_object_get_object_member (object_of (answer), "own"),
-                                         "tokens"),
-          "total"),
-      ==, 3);
+  g_assert_cmpint (json_object_get_int_member (
+                       json_object_get_object_member (
+                           json_object_get_object_member (object_of (answer), "own"), "tokens"),
+                       "total"),
+                   ==, 3);
   g_assert_cmpuint (length_of (answer, "feedback"), ==, 1);
   g_assert_cmpstr (text_of (member_at (answer, "feedback", 0), "comment"), ==, "good");
   g_assert_cmpuint (length_of (answer, "attachments"), ==, 2);
@@ -765,9 +778,10 @@ test_large (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       g_autoptr (GString) runs = g_string_new (NULL);
 
       for (guint j = i; j < i + 1000; j++)
-        append_run (runs, j + 1, 1, j == 0 ? 0 : (j - 1) / 3 + 1,
-                    "'name':'step of an agent','run_type':'llm','end_time':'2026-03-01T05:00:00Z',"
-                    "'extra':{'metadata':{'usage_metadata':{'input_tokens':10,'output_tokens':2}}}");
+        append_run (
+            runs, j + 1, 1, j == 0 ? 0 : (j - 1) / 3 + 1,
+            "'name':'step of an agent','run_type':'llm','end_time':'2026-03-01T05:00:00Z',"
+            "'extra':{'metadata':{'usage_metadata':{'input_tokens':10,'output_tokens':2}}}");
       post_runs (fixture, runs->str);
     }
   start = g_get_monotonic_time ();
@@ -785,8 +799,8 @@ test_large (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   project = dup_project (fixture);
   query = g_strdup_printf ("{\"project\":\"%s\"}", project);
   body = g_bytes_new (query, strlen (query));
-  g_assert_cmpuint (serve_send (fixture, "POST", "/page-data/traces", "application/json", NULL, body,
-                                &list),
+  g_assert_cmpuint (serve_send (fixture, "POST", "/page-data/traces", "application/json", NULL,
+                                body, &list),
                     ==, 200);
   g_assert_cmpuint (strlen (list), <, 4096);
   g_assert_nonnull (strstr (list, "long xxx"));
@@ -855,17 +869,21 @@ test_threads (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   serve_start (fixture, NULL, NULL);
   for (guint i = 1; i <= 9; i++)
     {
-      g_autofree char *more = g_strdup_printf (
-          "'inputs':{'q':'question %u'},'outputs':{'a':'answer %u'}%s,'end_time':"
-          "'2026-03-01T01:00:00Z','extra':{'metadata':{'thread_id':'%s'}}",
-          i, i, i == 4 ? ",'error':'no'" : "", i % 2 == 0 ? "even/& ?" : i < 6 ? "odd" : "late");
+      g_autofree char *more =
+          g_strdup_printf ("'inputs':{'q':'question %u'},'outputs':{'a':'answer %u'}%s,'end_time':"
+                           "'2026-03-01T01:00:00Z','extra':{'metadata':{'thread_id':'%s'}}",
+                           i, i, i == 4 ? ",'error':'no'" : "",
+                           i % 2 == 0 ? "even/& ?"
+                           : i < 6    ? "odd"
+                                      : "late");
 
       append_run (body, i, i, 0, more);
     }
   append_run (body, 10, 10, 0, "'name':'no thread'");
   /* Below the root, a thread makes no new trace. */
-  append_run (body, 11, 8, 8, "'run_type':'llm','extra':{'metadata':{'thread_id':'even/& ?',"
-                              "'usage_metadata':{'input_tokens':6}}}");
+  append_run (body, 11, 8, 8,
+              "'run_type':'llm','extra':{'metadata':{'thread_id':'even/& ?',"
+              "'usage_metadata':{'input_tokens':6}}}");
   post_runs (fixture, body->str);
   project = dup_project (fixture);
   path = g_strconcat ("/page-data/threads?project=", project, NULL);
@@ -878,15 +896,16 @@ test_threads (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (json_object_get_int_member (row, "n_traces"), ==, 4);
   g_assert_cmpint (json_object_get_int_member (row, "n_errors"), ==, 1);
   g_assert_true (json_object_get_boolean_member (row, "error"));
-  g_assert_cmpint (
-      json_object_get_int_member (json_object_get_object_member (row, "tokens"), "total"), ==, 6);
+  g_assert_cmpint (json_object_get_int_member (json_object_get_object_member (row, "tokens"),
+                                               "total"),
+                   ==, 6);
   g_assert_cmpstr (text_of (row, "input"), ==, "question 2");
   g_assert_cmpstr (text_of (row, "output"), ==, "answer 8");
   for (guint i = 0; i < 5 && cursor != NULL; i++)
     {
       g_autofree char *encoded = g_uri_escape_string (cursor, NULL, FALSE);
-      g_autofree char *page_path = g_strdup_printf ("%s&limit=1%s%s", path,
-                                                    *cursor != '\0' ? "&cursor=" : "", encoded);
+      g_autofree char *page_path =
+          g_strdup_printf ("%s&limit=1%s%s", path, *cursor != '\0' ? "&cursor=" : "", encoded);
       g_autoptr (JsonNode) page = get (fixture, page_path);
 
       g_string_append_printf (names, "[%s]", text_of (member_at (page, "rows", 0), "thread"));
@@ -901,9 +920,9 @@ test_threads (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   one = get (fixture, one_path);
   numbers = dup_numbers (one, "traces");
   g_assert_cmpstr (numbers, ==, "2 4 6");
-  g_assert_cmpstr (
-      text_of (json_object_get_object_member (member_at (one, "traces", 0), "inputs"), "q"), ==,
-      "question 2");
+  g_assert_cmpstr (text_of (json_object_get_object_member (member_at (one, "traces", 0), "inputs"),
+                            "q"),
+                   ==, "question 2");
   g_assert_cmpstr (text_of (member_at (one, "traces", 1), "error"), ==, "no");
   {
     g_autofree char *next_path =
@@ -1088,8 +1107,8 @@ test_words (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   write_catalogue (folder, "pt_BR", strings, lens, 5);
   write_catalogue (folder, "zh_CN", strings, lens, 5);
   g_assert_cmpint (g_mkdir_with_parents (broken, 0700), ==, 0);
-  g_assert_true (g_file_set_contents (broken_file, "\xde\x12\x04\x95 this is none of gettext", -1,
-                                      NULL));
+  g_assert_true (
+      g_file_set_contents (broken_file, "\xde\x12\x04\x95 this is none of gettext", -1, NULL));
   serve_start (fixture, shell, NULL);
 
   german = get_words (fixture, "de-AT,en;q=0.5");
@@ -1098,8 +1117,9 @@ test_words (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (json_object_get_size (words), ==, 2);
   g_assert_cmpstr (text_of (words, "Open “it”"), ==, "Öffne „es“");
   g_assert_cmpstr (text_of (words, "two parts"), ==, "<b>zwei</b>");
-  forms = json_object_get_array_member (
-      json_object_get_object_member (object_of (german), "plurals"), "%d run");
+  forms =
+      json_object_get_array_member (json_object_get_object_member (object_of (german), "plurals"),
+                                    "%d run");
   g_assert_cmpuint (json_array_get_length (forms), ==, 3);
   g_assert_cmpstr (json_array_get_string_element (forms, 2), ==, "%d Läufe!");
   g_assert_true (g_str_has_prefix (text_of (object_of (german), "forms"), "2011122"));
@@ -1139,7 +1159,7 @@ test_plurals (void)
     { "nplurals=6; plural=n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 ?"
       " 4 : 5;",
       "0123333333344", 100, '5' },
-    { "nplurals=2; plural=!(n-1)*1+2/2-1 == 0;", "0", 5, '1' },
+    { "nplurals=2; plural=!(n-1)*1+2/2-1 == 0;", "10", 5, '1' },
     { "nplurals=2; plural=n;", NULL, 0, 0 },
     { "nplurals=2; plural=n/0;", NULL, 0, 0 },
     { "nplurals=2; plural=system(1);", NULL, 0, 0 },
@@ -1179,10 +1199,10 @@ test_messages (void)
   static const char source[] =
       "_('single'); _ (\"double\"); _('it\\'s \\u2026'); _(name); _('a' + 'b' +\n 'c'); _('a' + b);"
       " $_('no'); x._('method'); _(`template`); ngettext('one', 'many', n); gettext('not'); _('open";
-  static const char *const wanted[] = { "single", "double", "it's …", "abc", "method", "one",
-                                        "many" };
-  g_autoptr (GHashTable) messages =
-      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  static const char *const wanted[] = {
+    "single", "double", "it's …", "abc", "method", "one", "many"
+  };
+  g_autoptr (GHashTable) messages = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   word_list_find_messages (source, messages);
   for (guint i = 0; i < G_N_ELEMENTS (wanted); i++)
@@ -1204,7 +1224,7 @@ test_lines (void)
     { "{}", NULL },
     { "{\"q\":\"hello\"}", "hello" },
     { "{\"q\":\"\"}", NULL },
-    { "{\"input\":\"a\\n\\n b\\t\\u0000c \"}", "a b c" },
+    { "{\"input\":\"a\\n\\n b\\t\\u0001c \"}", "a b c" },
     { "{\"other\":1,\"question\":\"why\"}", "why" },
     { "{\"a\":1,\"b\":[2]}", "{\"a\":1,\"b\":[2]}" },
     { "{\"n\":42}", "42" },
@@ -1226,7 +1246,8 @@ test_lines (void)
   g_autofree char *filler = g_strnfill (4000, 'x');
   g_autofree char *long_text = g_strdup_printf ("{\"q\":\"%s\"}", filler);
   g_autofree char *long_line = preview_dup_line (long_text);
-  g_autofree char *long_object = g_strdup_printf ("{\"a\":1,\"b\":\"%sé%s\"}", filler + 1964, filler);
+  g_autofree char *long_object =
+      g_strdup_printf ("{\"a\":1,\"b\":\"%sé%s\"}", filler + 1964, filler);
   g_autofree char *object_line = preview_dup_line (long_object);
   g_autofree char *open = g_strnfill (5000, '[');
   g_autofree char *close = g_strnfill (5000, ']');
@@ -1251,11 +1272,11 @@ test_lines (void)
 /* Somebody who listens. */
 typedef struct
 {
-  SoupMessage *message;   /* (owned) */
+  SoupMessage *message;    /* (owned) */
   GDataInputStream *lines; /* (owned) */
-  char *event;            /* (owned) (nullable) of the last block */
-  char *id;               /* (owned) (nullable) the last one that was seen */
-  JsonNode *data;         /* (owned) (nullable) of the last block */
+  char *event;             /* (owned) (nullable) of the last block */
+  char *id;                /* (owned) (nullable) the last one that was seen */
+  JsonNode *data;          /* (owned) (nullable) of the last block */
 } Listener;
 
 /* @id: (nullable): Last-Event-ID. Returns: the status */
@@ -1272,8 +1293,8 @@ try_to_listen (ServeFixture *fixture, Listener *self, const char *query, const c
   soup_message_headers_replace (soup_message_get_request_headers (self->message), "x-api-key",
                                 fixture->token);
   if (id != NULL)
-    soup_message_headers_replace (soup_message_get_request_headers (self->message),
-                                  "Last-Event-ID", id);
+    soup_message_headers_replace (soup_message_get_request_headers (self->message), "Last-Event-ID",
+                                  id);
   stream = soup_session_send (fixture->session, self->message, NULL, &error);
   g_assert_no_error (error);
   self->lines = g_data_input_stream_new (stream);
@@ -1302,8 +1323,7 @@ next_event (Listener *self, const char *event)
   while (!done)
     {
       g_autoptr (GError) error = NULL;
-      g_autofree char *line =
-          g_data_input_stream_read_line_utf8 (self->lines, NULL, NULL, &error);
+      g_autofree char *line = g_data_input_stream_read_line_utf8 (self->lines, NULL, NULL, &error);
 
       g_assert_no_error (error);
       g_assert_nonnull (line);
@@ -1373,9 +1393,9 @@ test_live (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpstr (text_of (run, "parent"), ==, TEST_ROOT);
   g_assert_false (json_object_get_boolean_member (run, "root"));
 
-  feedback = serve_ask (fixture, "POST", "/feedback",
-                        "{'id':'" TEST_OTHER "','run_id':'" TEST_CHILD "','key':'k','score':1}",
-                        200);
+  feedback =
+      serve_ask (fixture, "POST", "/feedback",
+                 "{'id':'" TEST_OTHER "','run_id':'" TEST_CHILD "','key':'k','score':1}", 200);
   next_event (&listener, "feedback");
   run = member_at (listener.data, "runs", 0);
   g_assert_cmpstr (text_of (run, "id"), ==, TEST_CHILD);
@@ -1411,8 +1431,8 @@ test_reconnect (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   serve_start (fixture, NULL, NULL);
   post_run (fixture, 1, 1, 0, "");
   list = list_traces (fixture, "");
-  query = g_strdup_printf ("?change=%d",
-                           (int) json_object_get_int_member (object_of (list), "change"));
+  query =
+      g_strdup_printf ("?change=%d", (int) json_object_get_int_member (object_of (list), "change"));
   post_run (fixture, 2, 2, 0, "");
   listen_to (fixture, &listener, query, NULL);
   next_event (&listener, "hello");
@@ -1518,9 +1538,8 @@ test_listeners (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   serve_start (fixture, NULL, NULL);
   g_clear_object (&fixture->session);
-  fixture->session =
-      soup_session_new_with_options ("timeout", TEST_TIMEOUT_MS / 1000, "max-conns", 100,
-                                     "max-conns-per-host", 100, NULL);
+  fixture->session = soup_session_new_with_options ("timeout", TEST_TIMEOUT_MS / 1000, "max-conns",
+                                                    100, "max-conns-per-host", 100, NULL);
   for (guint i = 0; i < LIVE_FEED_MAX; i++)
     {
       listen_to (fixture, &listeners[i], "", NULL);

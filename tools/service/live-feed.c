@@ -25,13 +25,13 @@
 
 struct _LiveFeed
 {
-  Worker *worker;       /* (unowned) */
-  GPtrArray *listeners; /* (owned) (element-type Listener) */
+  Worker *worker;        /* (unowned) */
+  GPtrArray *listeners;  /* (owned) (element-type Listener) */
   GMainContext *context; /* (owned) */
-  GSource *timer;       /* (owned) (nullable) until the next events may be sent */
-  GSource *poll;        /* (owned) (nullable) while somebody listens */
-  gint64 sent_time;     /* when the store was asked last */
-  gboolean is_asking;   /* the worker has a request */
+  GSource *timer;        /* (owned) (nullable) until the next events may be sent */
+  GSource *poll;         /* (owned) (nullable) while somebody listens */
+  gint64 sent_time;      /* when the store was asked last */
+  gboolean is_asking;    /* the worker has a request */
 };
 
 typedef struct
@@ -279,8 +279,8 @@ free_listener (gpointer data)
 static void
 listener_send (Listener *self, const char *text, gsize len)
 {
-  soup_message_body_append (soup_server_message_get_response_body (self->message),
-                            SOUP_MEMORY_COPY, text, len);
+  soup_message_body_append (soup_server_message_get_response_body (self->message), SOUP_MEMORY_COPY,
+                            text, len);
   self->is_writing = TRUE;
   self->time = g_get_monotonic_time ();
   soup_server_message_unpause (self->message);

@@ -38,7 +38,7 @@ struct _Request
   LsobsBuffer answer; /* JSON, unless a type says otherwise */
   char *answer_type;  /* (owned) (nullable) */
   GBytes *file;       /* (owned) (nullable): in place of answer */
-  char *file_name;    /* (owned) (nullable): without quotes: answer is to be saved under this name */
+  char *file_name; /* (owned) (nullable): without quotes: answer is to be saved under this name */
 
   RequestDoneFunc done;
   gpointer done_data;

@@ -381,7 +381,8 @@ handle_clear (Request *request, Store *store, GError **error)
 
   if (!read_trace_query (&traces, request, store, error))
     return FALSE;
-  all = traces.ids == NULL && traces.filter == NULL && traces.tree_filter == NULL && traces.search == NULL;
+  all = traces.ids == NULL && traces.filter == NULL && traces.tree_filter == NULL &&
+        traces.search == NULL;
   if (all ? !removal_clear_project (store, &traces.project_id, &count, error)
           : !clear_found (store, &traces.query, &count, error))
     return FALSE;
@@ -503,8 +504,7 @@ handle_trace (Request *request, Store *store, GError **error)
   for (guint i = 0; i < nodes->len; i++)
     {
       const TraceNode *node = g_ptr_array_index (nodes, i);
-      const TraceNode *parent =
-          node->depth > 0 ? g_ptr_array_index (nodes, node->parent) : NULL;
+      const TraceNode *parent = node->depth > 0 ? g_ptr_array_index (nodes, node->parent) : NULL;
 
       if (node->run->change > since)
         put_node (out, node, parent != NULL ? &parent->run->id : NULL);

@@ -265,8 +265,8 @@ answer_page (Service *self, SoupServerMessage *message, const char *path, GHashT
   /* Paths of the API are for those who do not ask for HTML. */
   if (is_browser && page_file_is_address (path))
     return answer_page_file (message, "index.html");
-  address = page_file_dup_address (
-      path, query != NULL ? g_hash_table_lookup (query, "trace_id") : NULL);
+  address =
+      page_file_dup_address (path, query != NULL ? g_hash_table_lookup (query, "trace_id") : NULL);
   if (address != NULL)
     {
       set_headers (message);
@@ -285,7 +285,9 @@ answer_live (Service *self, SoupServerMessage *message, GHashTable *query)
 {
   /* The browser knows better than the address which event was the last one. */
   const char *last = get_header (message, "Last-Event-ID");
-  const char *text = last != NULL ? last : query != NULL ? g_hash_table_lookup (query, "change") : NULL;
+  const char *text = last != NULL    ? last
+                     : query != NULL ? g_hash_table_lookup (query, "change")
+                                     : NULL;
   gint64 change = -1;
 
   if (text != NULL)

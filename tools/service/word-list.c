@@ -19,7 +19,7 @@
 #define N_NUMBERS 200
 
 /* So many languages of a reader are tried, of this length. */
-#define MAX_LANGUAGES   20
+#define MAX_LANGUAGES    20
 #define MAX_LANGUAGE_LEN 20
 
 /* --- plurals --- */
@@ -79,7 +79,7 @@ parse_operand (PluralParser *self)
 
 /* The operators of two values, those that bind closest first. */
 static const char *const operators[][4] = {
-  { "*", "/", "%", NULL },  { "+", "-", NULL, NULL }, { "<=", ">=", "<", ">" },
+  { "*", "/", "%", NULL },    { "+", "-", NULL, NULL },   { "<=", ">=", "<", ">" },
   { "==", "!=", NULL, NULL }, { "&&", NULL, NULL, NULL }, { "||", NULL, NULL, NULL },
 };
 
@@ -99,9 +99,9 @@ compute (PluralParser *self, const char *operator, guint64 a, guint64 b)
     case '-':
       return a - b;
     case '<':
-      return operator[1] == '=' ? a <= b : a < b;
+      return operator[1] == '=' ? a <= b : a<b;
     case '>':
-      return operator[1] == '=' ? a >= b : a > b;
+      return operator[1] == '=' ? a >= b : a> b;
     case '=':
       return a == b;
     case '!':
@@ -423,14 +423,16 @@ load_language (const char *language, GHashTable *wanted, WordList *list, char **
   /* What main () has set. */
   const char *folder = bindtextdomain (GETTEXT_PACKAGE, NULL);
   g_auto (GStrv) parts = g_strsplit (language, "-", 3);
-  g_autofree char *region =
-      parts[0] != NULL && parts[1] != NULL ? g_ascii_strup (parts[g_strv_length (parts) - 1], -1)
-                                           : NULL;
+  g_autofree char *region = parts[0] != NULL && parts[1] != NULL
+                                ? g_ascii_strup (parts[g_strv_length (parts) - 1], -1)
+                                : NULL;
   /* Chinese is called by its script, too. */
   const char *place = g_strcmp0 (region, "HANS") == 0 ? "CN" : region;
   g_autofree char *base = parts[0] != NULL ? g_ascii_strdown (parts[0], -1) : g_strdup ("");
   g_autofree char *local = place != NULL ? g_strconcat (base, "_", place, NULL) : NULL;
-  const char *other = strcmp (base, "zh") == 0 ? "zh_CN" : strcmp (base, "pt") == 0 ? "pt_BR" : NULL;
+  const char *other = strcmp (base, "zh") == 0   ? "zh_CN"
+                      : strcmp (base, "pt") == 0 ? "pt_BR"
+                                                 : NULL;
   const char *const tries[] = { local, base, other };
 
   for (guint i = 0; i < G_N_ELEMENTS (tries) && folder != NULL; i++)
@@ -442,7 +444,8 @@ load_language (const char *language, GHashTable *wanted, WordList *list, char **
       if (tries[i] == NULL)
         continue;
       path = g_build_filename (folder, tries[i], "LC_MESSAGES", GETTEXT_PACKAGE ".mo", NULL);
-      if (!g_file_get_contents (path, &data, &len, NULL) || !read_catalogue (list, data, len, wanted))
+      if (!g_file_get_contents (path, &data, &len, NULL) ||
+          !read_catalogue (list, data, len, wanted))
         continue;
       *name = g_strdelimit (g_strdup (tries[i]), "_", '-');
       return TRUE;
@@ -488,7 +491,8 @@ read_languages (const char *languages)
       const char *weight = strstr (name, "q=");
       LanguageOption option = { NULL, weight != NULL ? g_ascii_strtod (weight + 2, NULL) : 1 };
 
-      if (len == 0 || len > MAX_LANGUAGE_LEN || option.weight <= 0)
+      if (len == 0 || len > MAX_LANGUAGE_LEN || strchr ("; ", name[len]) == NULL ||
+          option.weight <= 0)
         continue;
       option.name = g_strndup (name, len);
       g_array_append_val (options, option);

@@ -227,9 +227,9 @@ preview_load (Store *store, gint64 seq, Preview *preview, GError **error)
   database_bind (statement, 1, "i", seq);
   result = database_step (database, statement, error);
   if (result == SQLITE_ROW)
-    *preview = (Preview){ database_column_text (statement, 0), database_column_text (statement, 1),
-                          database_column_text (statement, 2),
-                          database_column_text (statement, 3) };
+    *preview =
+        (Preview){ database_column_text (statement, 0), database_column_text (statement, 1),
+                   database_column_text (statement, 2), database_column_text (statement, 3) };
   sqlite3_reset (statement);
   return result == SQLITE_ROW || result == SQLITE_DONE;
 }

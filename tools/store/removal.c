@@ -140,10 +140,7 @@ removal_delete_trace (Store *store, const LsobsId *trace_id, RemovalCount *count
 }
 
 gboolean
-removal_clear_project (Store *store,
-                       const LsobsId *project_id,
-                       RemovalCount *count,
-                       GError **error)
+removal_clear_project (Store *store, const LsobsId *project_id, RemovalCount *count, GError **error)
 {
   static const char sql[] = "SELECT id FROM runs WHERE project = ? LIMIT ?";
   static const char count_sql[] =

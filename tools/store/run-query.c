@@ -20,6 +20,14 @@ make_cursor (const Run *run)
 }
 
 static gboolean
+refuse_cursor (GError **error)
+{
+  g_set_error_literal (error, STORE_ERROR, STORE_ERROR_INVALID,
+                       _ ("The cursor is not one that a list has returned"));
+  return FALSE;
+}
+
+static gboolean
 read_cursor (const char *text, gint64 *start_time, gint64 *seq, GError **error)
 {
   char *end;
@@ -33,9 +41,7 @@ read_cursor (const char *text, gint64 *start_time, gint64 *seq, GError **error)
       if (end > rest && *end == '\0')
         return TRUE;
     }
-  g_set_error_literal (error, STORE_ERROR, STORE_ERROR_INVALID,
-                       _ ("The cursor is not one that a list has returned"));
-  return FALSE;
+  return refuse_cursor (error);
 }
 
 /* --- conditions --- */
@@ -304,7 +310,12 @@ run_query_errors_first (Store *store, const RunQuery *query, char **cursor, GErr
   g_autofree char *at = given[0] != '\0' && given[1] != '\0' ? g_strdup (given + 1) : NULL;
 
   *cursor = NULL;
-  if (*given != OTHER_MARK)
+  if (*given != FAILED_MARK && *given != OTHER_MARK)
+    {
+      refuse_cursor (error);
+      return NULL;
+    }
+  if (*given == FAILED_MARK)
     {
       if (!add_half (store, query, RUN_YES, runs, &at, error))
         return NULL;

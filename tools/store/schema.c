@@ -129,25 +129,24 @@ make_search_index (Database *database, GError **error)
 static gboolean
 make_page_tables (Database *database, GError **error)
 {
-  return database_execute (
-             database,
-             "CREATE TABLE previews ("
-             "  seq INTEGER PRIMARY KEY,"
-             "  input TEXT,"
-             "  output TEXT,"
-             "  error TEXT,"
-             "  events TEXT"
-             ") STRICT;"
-             "CREATE TABLE notices ("
-             "  change INTEGER PRIMARY KEY,"
-             "  kind INTEGER NOT NULL,"
-             "  id BLOB NOT NULL"
-             ") STRICT;"
-             "CREATE INDEX roots_failed ON runs (project, start_time)"
-             "  WHERE parent_id IS NULL AND status = 2;"
-             "CREATE INDEX roots_by_thread ON runs (project, thread, start_time)"
-             "  WHERE thread IS NOT NULL AND parent_id IS NULL;",
-             error) &&
+  return database_execute (database,
+                           "CREATE TABLE previews ("
+                           "  seq INTEGER PRIMARY KEY,"
+                           "  input TEXT,"
+                           "  output TEXT,"
+                           "  error TEXT,"
+                           "  events TEXT"
+                           ") STRICT;"
+                           "CREATE TABLE notices ("
+                           "  change INTEGER PRIMARY KEY,"
+                           "  kind INTEGER NOT NULL,"
+                           "  id BLOB NOT NULL"
+                           ") STRICT;"
+                           "CREATE INDEX roots_failed ON runs (project, start_time)"
+                           "  WHERE parent_id IS NULL AND status = 2;"
+                           "CREATE INDEX roots_by_thread ON runs (project, thread, start_time)"
+                           "  WHERE thread IS NOT NULL AND parent_id IS NULL;",
+                           error) &&
          preview_make_all (database, error);
 }
 

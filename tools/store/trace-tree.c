@@ -91,10 +91,9 @@ find_parents (Places *self)
     {
       TraceNode *node = g_ptr_array_index (self->nodes, i);
 
-      self->parent[i] =
-          node->run->has_parent
-              ? GPOINTER_TO_INT (g_hash_table_lookup (ids, &node->run->parent_id)) - 1
-              : -1;
+      self->parent[i] = node->run->has_parent
+                            ? GPOINTER_TO_INT (g_hash_table_lookup (ids, &node->run->parent_id)) - 1
+                            : -1;
       if (self->parent[i] < 0)
         continue;
       self->next[i] = self->first[self->parent[i]];
@@ -148,8 +147,12 @@ trace_tree_load (Store *store, const LsobsId *trace_id, GError **error)
 
   if (nodes == NULL)
     return NULL;
-  places = (Places){ nodes, g_new (gint, nodes->len), g_new (gint, nodes->len),
-                     g_new (gint, nodes->len), g_new (guint, nodes->len), g_new0 (gboolean, nodes->len) };
+  places = (Places){ nodes,
+                     g_new (gint, nodes->len),
+                     g_new (gint, nodes->len),
+                     g_new (gint, nodes->len),
+                     g_new (guint, nodes->len),
+                     g_new0 (gboolean, nodes->len) };
   find_parents (&places);
   for (guint i = 0; i < nodes->len; i++)
     if (places.parent[i] < 0)

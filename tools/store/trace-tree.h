@@ -10,11 +10,11 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  Run *run;            /* (owned) narrow */
-  char *problem;       /* (owned) (nullable) its error, in a line */
-  char *events;        /* (owned) (nullable) JSON: an array of {name, time} */
-  guint depth;         /* 0: it has no run above it here */
-  guint parent;        /* the index of the run above it, if depth > 0 */
+  Run *run;      /* (owned) narrow */
+  char *problem; /* (owned) (nullable) its error, in a line */
+  char *events;  /* (owned) (nullable) JSON: an array of {name, time} */
+  guint depth;   /* 0: it has no run above it here */
+  guint parent;  /* the index of the run above it, if depth > 0 */
 } TraceNode;
 
 /* Returns: (transfer full) (nullable) (element-type TraceNode): all runs of a trace, each behind its parent,
