@@ -207,6 +207,35 @@ const tests = {
         assertEqual(textOfValue({messages: [{role: 'user', content: 'Hi'}], model: 'm'}), '[user]\nHi\nmodel: m');
     },
 
+    // --- words
+
+    async hiddenCharacters() {
+        const {cut, toLine} = await load('plain-text.js');
+
+        assertEqual(toLine('  a\r\n\tb \u202egnp.exe\u2066\u200b\u001b[31m\u{e0041} '), 'a b ⟨U+202E⟩gnp.exe⟨U+2066⟩⟨U+200B⟩⟨U+001B⟩[31m⟨U+E0041⟩');
+        // What joins letters and emoji is no sign.
+        assertEqual(toLine('👩\u200d💻 \u0646\u200c\u06cc'), '👩\u200d💻 \u0646\u200c\u06cc');
+        assertEqual([null, undefined, 3].map(toLine), ['', '', '3']);
+        assertEqual([cut('abcdef', 3), cut('abc', 3)], ['abc…', 'abc']);
+    },
+
+    async messages() {
+        const {_, ngettext} = await load('words.js');
+
+        assertEqual(_('{name} is {unknown}', {name: '{name}'}), '{name} is {unknown}');
+        assertEqual([1, 2, 0].map(n => ngettext('{n} run', '{n} runs', n)), ['1 run', '2 runs', '0 runs']);
+    },
+
+    async numbers() {
+        const {formatCost, formatDuration, parseTime} = await load('format.js');
+
+        assertEqual([0, 0.0123, 0.9999, 1.234, 59.94, 61, 3720, null].map(formatDuration), ['0ms', '12ms', '1s', '1.23s', '59.9s', '1m 1s', '1h 2m', '']);
+        assertEqual([0, 0.0000123, 0.0234, 12.5, undefined].map(formatCost), ['$0.00', '$0.000012', '$0.023', '$12.50', '']);
+        // Times without a zone are in UTC.
+        assertEqual(parseTime('2024-01-01T00:00:00.5'), parseTime('2024-01-01T01:00:00.500+01:00'));
+        assertEqual([parseTime(null), parseTime('soon')], [null, null]);
+    },
+
     // --- trees
 
     async trees() {
