@@ -28,6 +28,38 @@ const isContainer = value => typeof value === 'object' && value !== null;
 const quote = text => JSON.stringify(text).replace(/[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
     c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
+// The lines of a long text: {start, text}
+function splitText(value) {
+    const lines = [];
+    let start = 0;
+
+    for (const line of value.split('\n')) {
+        for (let at = 0; at === 0 || at < line.length; at += COLUMNS)
+            lines.push({start: start + at, text: line.slice(at, at + COLUMNS)});
+        start += line.length + 1;
+    }
+    return lines;
+}
+
+// The numbers of the lines of a long text in which words begin.
+function findLines(value, words) {
+    const text = value.toLowerCase();
+    const found = [];
+    let at = text.indexOf(words);
+
+    if (at < 0)
+        return found;
+    splitText(value).forEach((line, i, lines) => {
+        const end = lines[i + 1]?.start ?? Infinity;
+
+        if (at >= 0 && at < end && found.length < MAX_FOUND) {
+            found.push(i);
+            at = text.indexOf(words, end);
+        }
+    });
+    return found;
+}
+
 export class JsonView {
     #value = null;
     #open = new Map();
@@ -172,10 +204,7 @@ export class JsonView {
         this.#push(lines, {key: path, name, depth, last: open || last, open, kind: 'string', text: open ? '"' : `${quote(value.slice(0, SHORT)).slice(0, -1)}…"`});
         if (!open)
             return;
-        let number = 0;
-        for (const line of value.split('\n'))
-            for (let at = 0; at === 0 || at < line.length; at += COLUMNS)
-                this.#push(lines, {key: `${path}//line${number++}`, depth: depth + 1, kind: 'text', text: line.slice(at, at + COLUMNS)});
+        splitText(value).forEach(({text}, i) => this.#push(lines, {key: `${path}//line${i}`, depth: depth + 1, kind: 'text', text}));
         this.#push(lines, {key: `${path}//end`, depth, last, kind: 'string', text: '"'});
     }
 
@@ -243,8 +272,13 @@ export class JsonView {
         const walk = (path, name, value) => {
             if (found.length >= MAX_FOUND)
                 return;
-            if (name !== null && name.toLowerCase().includes(words) || !isContainer(value) && String(value).toLowerCase().includes(words))
+            const isLong = typeof value === 'string' && value.length > SHORT;
+
+            if (name !== null && name.toLowerCase().includes(words) ||
+                !isContainer(value) && !isLong && String(value).toLowerCase().includes(words))
                 found.push(path);
+            if (isLong)
+                found.push(...findLines(value, words).map(line => `${path}//line${line}`));
             if (isContainer(value))
                 for (const one of Object.keys(value))
                     walk(`${path}/${one}`, Array.isArray(value) ? null : one, value[one]);
@@ -291,5 +325,7 @@ export class JsonView {
             path += `/${names[index]}`;
             value = value[names[index]];
         }
+        if (path !== key)
+            this.#open.set(path, true);
     }
 }
