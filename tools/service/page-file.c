@@ -107,7 +107,7 @@ page_file_is_address (const char *path)
 }
 
 /* @id: becomes the UUID at the beginning of @text
- * Returns: (nullable): what follows it, or NULL if there is none */
+ * Returns: (nullable): what follows it, or NULL if it begins otherwise */
 static const char *
 skip_id (const char *text, char id[LSOBS_UUID_LEN + 1])
 {

@@ -17,7 +17,7 @@ typedef struct
 
 /* Finds a file of the page.
  * @name: such as "index.html"; it may be hostile
- * Returns: (transfer full) (nullable): NULL if there is none */
+ * Returns: (transfer full) (nullable): NULL if there is no such file */
 PageFile *page_file_load (const char *name);
 /* Returns: (transfer full): the names of all files */
 char **page_file_list (void);

@@ -76,7 +76,7 @@ read_id (const char *text, const char *name, LsobsId *id, GError **error)
   return (text != NULL && _lsobs_id_parse_text (id, text)) || json_body_refuse (name, error);
 }
 
-/* @number: (inout): stays if there is none */
+/* @number: (inout): stays if the address does not have it */
 static gboolean
 read_number (Request *request,
              const char *name,
@@ -94,7 +94,7 @@ read_number (Request *request,
              : json_body_refuse (name, error);
 }
 
-/* @time: (inout): stays if there is none */
+/* @time: (inout): stays if the address does not have it */
 static gboolean
 read_time (Request *request, const char *name, gint64 *time, GError **error)
 {
