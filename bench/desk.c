@@ -5,7 +5,8 @@
  *
  *   make bench/desk && bench/desk [--runs=N] [--large=N]
  *
- * It sends N runs of 1 KB to the service, in batches of 100, several at a time. Then a loop inserts the same
+ * It sends N runs of 1 KB to the service, in batches of 100, several at a time, and then some alone, of which
+ * an open page is told. Then a loop inserts the same
  * rows and entries of the index into another file, in transactions of 100. With --large, it makes a
  * database of so many runs, and compares lists and searches of the store with the same query, written by
  * hand. Figures are ratios of one run of this program. */
@@ -14,6 +15,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <json-glib/json-glib.h>
@@ -194,6 +196,80 @@ measure_idle (ServeFixture *fixture, const char *when)
           (int) (read_status (pid, "\nvoluntary_ctxt_switches:", TRUE) - before), IDLE_S,
           (double) read_status (pid, "\nVmRSS:", FALSE) / 1024,
           (double) read_status (pid, "\nRssAnon:", FALSE) / 1024);
+}
+
+/* --- the page --- */
+
+#define N_EVENTS 50
+
+static int
+compare_doubles (gconstpointer a, gconstpointer b)
+{
+  double x = *(const double *) a;
+  double y = *(const double *) b;
+
+  return x < y ? -1 : x > y;
+}
+
+/* Reads the event of one change of runs, to its end. */
+static void
+read_event (GDataInputStream *lines)
+{
+  gboolean is_runs = FALSE;
+
+  for (;;)
+    {
+      g_autofree char *line = g_data_input_stream_read_line (lines, NULL, NULL, NULL);
+
+      g_assert_nonnull (line);
+      if (strcmp (line, "event: runs") == 0)
+        is_runs = TRUE;
+      if (is_runs && *line == '\0')
+        return;
+    }
+}
+
+/* How long after a client has begun to send a run an open page is told of it, beside the time until the
+ * service has answered the client. */
+static void
+measure_events (ServeFixture *fixture)
+{
+  g_autofree char *uri = g_strconcat (fixture->url, "/page-data/live", NULL);
+  g_autoptr (SoupMessage) message = soup_message_new ("GET", uri);
+  g_autoptr (GInputStream) stream = NULL;
+  g_autoptr (GDataInputStream) lines = NULL;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (3);
+  double answers[N_EVENTS];
+  double events[N_EVENTS];
+
+  soup_message_headers_replace (soup_message_get_request_headers (message), "x-api-key",
+                                fixture->token);
+  stream = soup_session_send (fixture->session, message, NULL, NULL);
+  g_assert_nonnull (stream);
+  lines = g_data_input_stream_new (stream);
+  for (guint i = 0; i < N_EVENTS; i++)
+    {
+      GString *text = g_string_new ("{\"post\":[");
+      g_autoptr (GBytes) body = NULL;
+      gint64 start;
+
+      append_run (text, rand, (guint) n_runs + 1 + i);
+      g_string_append (text, "]}");
+      body = g_string_free_to_bytes (text);
+      /* Events that follow each other at once wait for 100 ms. */
+      g_usleep (150 * 1000);
+      start = g_get_monotonic_time ();
+      serve_send (fixture, "POST", "/runs/batch", "application/json", NULL, body, NULL);
+      answers[i] = since (start);
+      read_event (lines);
+      events[i] = since (start);
+    }
+  g_input_stream_close (stream, NULL, NULL);
+  qsort (answers, N_EVENTS, sizeof *answers, compare_doubles);
+  qsort (events, N_EVENTS, sizeof *events, compare_doubles);
+  printf ("a run: answered after %.2f ms, told to an open page after %.2f ms, ratio %.2f\n",
+          1000 * answers[N_EVENTS / 2], 1000 * events[N_EVENTS / 2],
+          events[N_EVENTS / 2] / answers[N_EVENTS / 2]);
 }
 
 /* --- SQLite alone --- */
@@ -418,6 +494,7 @@ main (int argc, char **argv)
   printf ("%d runs of %.0f bytes: service %.0f runs/s, SQLite alone %.0f runs/s, ratio %.2f\n",
           n_runs, (double) g_bytes_get_size (g_ptr_array_index (bodies, 0)) / BATCH,
           n_runs / service, n_runs / bare, bare / service);
+  measure_events (&fixture);
   measure_idle (&fixture, "after that");
   if (n_large > 0)
     measure_lists (fixture.folder);

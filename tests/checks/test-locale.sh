@@ -24,7 +24,10 @@ languages=$(sed 's/#.*//' "$top/po/LINGUAS")
 # --- the sources
 
 (cd "$top" && ls lsobs/*/*.c tools/*.c tools/*/*.c) > "$tmp/all"
-(cd "$top" && grep -lE '(^|[^A-Za-z0-9_])(N?_|g_dngettext) ?\(' lsobs/*/*.c tools/*.c tools/*/*.c) > "$tmp/sources"
+{
+  (cd "$top" && grep -lE '(^|[^A-Za-z0-9_])(N?_|g_dngettext) ?\(' lsobs/*/*.c tools/*.c tools/*/*.c)
+  (cd "$top" && grep -lE "(^|[^A-Za-z0-9_.])(_|ngettext)\('" tools/page/*.js)
+} > "$tmp/sources"
 grep '^[^#]' "$top/po/POTFILES.in" > "$tmp/listed"
 diff "$tmp/listed" "$tmp/sources" > "$tmp/said"
 report "the sources with messages are those of POTFILES.in" $?

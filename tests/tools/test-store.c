@@ -460,6 +460,11 @@ test_upgrade (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_no_error (error);
   assert_root (fixture->store);
   g_assert_cmpuint (count_found (fixture->store, "rain bremen"), ==, 1);
+  /* What lists show is made of what was there. */
+  g_assert_cmpint (test_query_int (fixture->store,
+                                   "SELECT count(*) FROM previews AS v JOIN runs AS r"
+                                   " ON r.seq = v.seq WHERE v.input <> '' AND v.output <> ''"),
+                   ==, 1);
   g_assert_cmpint (test_query_int (fixture->store, "PRAGMA user_version"), ==, SCHEMA_VERSION);
 }
 

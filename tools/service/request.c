@@ -16,11 +16,13 @@ request_free (Request *self)
   g_free (self->raw_query);
   g_free (self->type);
   g_free (self->encoding);
+  g_free (self->languages);
   g_clear_pointer (&self->body, g_bytes_unref);
   g_clear_pointer (&self->intake, intake_free);
   _lsobs_buffer_clear (&self->answer);
   g_free (self->answer_type);
   g_clear_pointer (&self->file, g_bytes_unref);
+  g_free (self->file_name);
   g_free (self);
 }
 
@@ -58,6 +60,7 @@ request_reset (Request *self)
   self->answer.len = 0;
   g_clear_pointer (&self->answer_type, g_free);
   g_clear_pointer (&self->file, g_bytes_unref);
+  g_clear_pointer (&self->file_name, g_free);
 }
 
 void

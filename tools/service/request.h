@@ -28,6 +28,7 @@ struct _Request
   char *raw_query;     /* (owned) (nullable): for what may be there several times */
   char *type;          /* (owned) (nullable): Content-Type */
   char *encoding;      /* (owned) (nullable): Content-Encoding */
+  char *languages;     /* (owned) (nullable): Accept-Language */
   GBytes *body;        /* (owned) */
   const char *run_url; /* (unowned) what the address of a run begins with */
 
@@ -37,6 +38,7 @@ struct _Request
   LsobsBuffer answer; /* JSON, unless a type says otherwise */
   char *answer_type;  /* (owned) (nullable) */
   GBytes *file;       /* (owned) (nullable): in place of answer */
+  char *file_name; /* (owned) (nullable): without quotes: answer is to be saved under this name */
 
   RequestDoneFunc done;
   gpointer done_data;

@@ -9,6 +9,8 @@
 #include "tools/service/access.h"
 #include "tools/service/body.h"
 #include "tools/service/instance.h"
+#include "tools/service/live-feed.h"
+#include "tools/service/page-file.h"
 #include "tools/service/routes.h"
 #include "tools/service/service.h"
 
@@ -26,6 +28,7 @@ struct _Service
   Instance *instance;    /* (owned) */
   Access *access;        /* (owned) */
   Worker *worker;        /* (owned) */
+  LiveFeed *feed;        /* (owned) */
   GMainContext *context; /* (owned) */
   char *url;             /* (owned) */
   guint n_pending;       /* requests that have no answer yet */
@@ -55,6 +58,23 @@ set_headers (SoupServerMessage *message)
   soup_message_headers_replace (headers, "Cache-Control", "no-store");
   soup_message_headers_replace (headers, "Referrer-Policy", "no-referrer");
   soup_message_headers_replace (headers, "Cross-Origin-Resource-Policy", "same-origin");
+}
+
+/* What the page may do: nothing that is not a file of it. */
+static void
+set_page_headers (SoupServerMessage *message)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+
+  set_headers (message);
+  soup_message_headers_replace (headers, "Content-Security-Policy",
+                                "default-src 'none'; script-src 'self'; style-src 'self';"
+                                " img-src 'self' data:; connect-src 'self'; font-src 'self';"
+                                " media-src 'self'; base-uri 'none'; form-action 'none';"
+                                " frame-ancestors 'none'");
+  soup_message_headers_replace (headers, "Cross-Origin-Opener-Policy", "same-origin");
+  /* The browser keeps a file, and asks whether it is still the same. */
+  soup_message_headers_replace (headers, "Cache-Control", "private, no-cache");
 }
 
 static void
@@ -95,6 +115,23 @@ answer_file (SoupServerMessage *message, Request *request)
   soup_message_body_append_bytes (soup_server_message_get_response_body (message), request->file);
 }
 
+static void
+answer_json (SoupServerMessage *message, Request *request)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+  g_autoptr (GBytes) body = _lsobs_buffer_steal_bytes (&request->answer);
+
+  soup_message_headers_replace (headers, "Content-Type",
+                                request->answer_type != NULL ? request->answer_type : JSON_TYPE);
+  if (request->file_name != NULL)
+    {
+      g_autofree char *value = g_strdup_printf ("attachment; filename=\"%s\"", request->file_name);
+
+      soup_message_headers_replace (headers, "Content-Disposition", value);
+    }
+  soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
+}
+
 /* The answer is there: a #RequestDoneFunc. */
 static void
 done_cb (Request *request, gpointer data)
@@ -110,13 +147,7 @@ done_cb (Request *request, gpointer data)
       if (request->file != NULL)
         answer_file (message, request);
       else
-        {
-          g_autoptr (GBytes) body = _lsobs_buffer_steal_bytes (&request->answer);
-
-          soup_message_headers_replace (soup_server_message_get_response_headers (message),
-                                        "Content-Type", JSON_TYPE);
-          soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
-        }
+        answer_json (message, request);
       soup_server_message_unpause (message);
     }
   g_signal_handler_disconnect (message, exchange->handler);
@@ -171,11 +202,14 @@ new_request (SoupServerMessage *message, const char *path, GHashTable *query)
   request->raw_query = g_strdup (g_uri_get_query (soup_server_message_get_uri (message)));
   request->type = g_strdup (get_header (message, "Content-Type"));
   request->encoding = g_strdup (get_header (message, "Content-Encoding"));
+  request->languages =
+      g_strdup (soup_message_headers_get_list (soup_server_message_get_request_headers (message),
+                                               "Accept-Language"));
   request->body = soup_message_body_flatten (body);
   return request;
 }
 
-/* Until there is a page: what a person needs to know who opens the address. */
+/* What a person needs to know who opens the address without a browser. */
 static void
 answer_person (Service *self, SoupServerMessage *message)
 {
@@ -191,6 +225,81 @@ answer_person (Service *self, SoupServerMessage *message)
                                     strlen (text));
 }
 
+/* Returns: FALSE if there is no such file */
+static gboolean
+answer_page_file (SoupServerMessage *message, const char *name)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+  const char *known = get_header (message, "If-None-Match");
+  g_autoptr (PageFile) file = page_file_load (name);
+
+  if (file == NULL)
+    return FALSE;
+  set_page_headers (message);
+  soup_message_headers_replace (headers, "ETag", file->tag);
+  if (known != NULL && strstr (known, file->tag) != NULL)
+    {
+      soup_server_message_set_status (message, SOUP_STATUS_NOT_MODIFIED, NULL);
+      return TRUE;
+    }
+  soup_server_message_set_status (message, 200, NULL);
+  soup_message_headers_replace (headers, "Content-Type", file->type);
+  soup_message_body_append_bytes (soup_server_message_get_response_body (message), file->data);
+  return TRUE;
+}
+
+/* Answers with the page itself, one of its files, or where it is.
+ * Returns: FALSE if the request is for none of these */
+static gboolean
+answer_page (Service *self, SoupServerMessage *message, const char *path, GHashTable *query)
+{
+  const char *method = soup_server_message_get_method (message);
+  const char *accept = get_header (message, "Accept");
+  gboolean is_browser = accept != NULL && strstr (accept, "text/html") != NULL;
+  g_autofree char *address = NULL;
+
+  if (strcmp (method, "GET") != 0 && strcmp (method, "HEAD") != 0)
+    return FALSE;
+  if (g_str_has_prefix (path, "/page/"))
+    return answer_page_file (message, path + strlen ("/page/"));
+  /* Paths of the API are for those who do not ask for HTML. */
+  if (is_browser && page_file_is_address (path))
+    return answer_page_file (message, "index.html");
+  address =
+      page_file_dup_address (path, query != NULL ? g_hash_table_lookup (query, "trace_id") : NULL);
+  if (address != NULL)
+    {
+      set_headers (message);
+      soup_server_message_set_redirect (message, SOUP_STATUS_FOUND, address);
+      return TRUE;
+    }
+  if (strcmp (path, "/") != 0 && !g_str_has_prefix (path, "/o/"))
+    return FALSE;
+  answer_person (self, message);
+  return TRUE;
+}
+
+/* @query: (nullable) */
+static void
+answer_live (Service *self, SoupServerMessage *message, GHashTable *query)
+{
+  /* The browser knows better than the address which event was the last one. */
+  const char *last = get_header (message, "Last-Event-ID");
+  const char *text = last != NULL    ? last
+                     : query != NULL ? g_hash_table_lookup (query, "change")
+                                     : NULL;
+  gint64 change = -1;
+
+  if (text != NULL)
+    g_ascii_string_to_signed (text, 10, 0, G_MAXINT64, &change, NULL);
+  set_headers (message);
+  if (live_feed_add (self->feed, message, change))
+    return;
+  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Retry-After",
+                                "10");
+  answer_text (message, 503, _ ("Too many pages are open: close some"));
+}
+
 static void
 request_cb (SoupServer *server G_GNUC_UNUSED,
             SoupServerMessage *message,
@@ -204,9 +313,11 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
   gboolean other_method;
   Exchange *exchange;
 
-  if (strcmp (method, "GET") == 0 && (strcmp (path, "/") == 0 || g_str_has_prefix (path, "/o/")))
+  if (answer_page (self, message, path, query))
+    return;
+  if (strcmp (method, "GET") == 0 && strcmp (path, "/page-data/live") == 0)
     {
-      answer_person (self, message);
+      answer_live (self, message, query);
       return;
     }
   if (self->n_pending >= MAX_PENDING)
@@ -240,6 +351,36 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
 }
 
 /* --- before the body is read --- */
+
+/* Who has no token is told how to get it: a program as JSON, a person as a page without anything else. */
+static void
+answer_unknown (SoupServerMessage *message)
+{
+  const char *accept = get_header (message, "Accept");
+  const char *text =
+      _ ("The token is missing or wrong: use the address that “lsobs serve” prints, and "
+         "its token as API key");
+  g_autofree char *escaped = NULL;
+  g_autofree char *page = NULL;
+
+  soup_message_headers_replace (soup_server_message_get_response_headers (message),
+                                "WWW-Authenticate", "Bearer realm=\"lsobs\"");
+  if (accept == NULL || strstr (accept, "text/html") == NULL)
+    {
+      answer_text (message, 401, text);
+      return;
+    }
+  escaped = g_markup_escape_text (text, -1);
+  page = g_strdup_printf ("<!DOCTYPE html>\n<meta charset=\"utf-8\">\n"
+                          "<meta name=\"viewport\" content=\"width=device-width\">\n"
+                          "<meta name=\"color-scheme\" content=\"light dark\">\n"
+                          "<title>lsobs</title>\n<p>%s</p>\n",
+                          escaped);
+  set_headers (message);
+  soup_server_message_set_status (message, 401, NULL);
+  soup_server_message_set_response (message, "text/html; charset=utf-8", SOUP_MEMORY_COPY, page,
+                                    strlen (page));
+}
 
 /* The body is read, and forgotten. */
 static void
@@ -344,12 +485,7 @@ early_cb (SoupServer *server G_GNUC_UNUSED,
       return;
     case ACCESS_UNKNOWN:
       ignore_body (message);
-      soup_message_headers_replace (soup_server_message_get_response_headers (message),
-                                    "WWW-Authenticate", "Bearer realm=\"lsobs\"");
-      answer_text (
-          message, 401,
-          _ ("The token is missing or wrong: use the address that “lsobs serve” prints, and "
-             "its token as API key"));
+      answer_unknown (message);
       break;
     case ACCESS_FOREIGN:
     default:
@@ -436,6 +572,7 @@ service_new (const ServiceSettings *settings, GError **error)
   self->worker = worker_new (settings->database, &settings->limits, error);
   if (self->worker == NULL)
     return NULL;
+  self->feed = live_feed_new (self->worker);
   self->server = soup_server_new ("raw-paths", TRUE, "server-header", "lsobs", NULL);
   soup_server_add_early_handler (self->server, NULL, early_cb, self, NULL);
   soup_server_add_handler (self->server, NULL, request_cb, self, NULL);
@@ -451,6 +588,7 @@ service_free (Service *self)
 {
   if (self->server != NULL)
     soup_server_disconnect (self->server);
+  g_clear_pointer (&self->feed, live_feed_free);
   while (self->n_pending > 0)
     g_main_context_iteration (self->context, TRUE);
   g_clear_pointer (&self->worker, worker_free);

@@ -33,6 +33,12 @@ struct _Worker
   WorkerThread writes;
   WorkerThread reads;
 
+  /* of the context of the answers */
+  WorkerWrittenFunc written; /* (nullable) */
+  gpointer written_data;
+  gint has_written_func; /* (atomic) whether there is one */
+  gint is_telling;       /* (atomic) whether it is about to be called */
+
   /* of the thread that writes */
   gboolean is_synced;
   gint64 size_time; /* when the size was looked at */
@@ -71,6 +77,40 @@ finish (Worker *self, Request *request, GError *error)
     request_fail_error (request, error);
   g_clear_error (&error);
   deliver (self, request);
+}
+
+static gboolean
+tell_written_cb (gpointer data)
+{
+  Worker *self = data;
+
+  g_atomic_int_set (&self->is_telling, 0);
+  if (self->written != NULL)
+    self->written (self->written_data);
+  return G_SOURCE_REMOVE;
+}
+
+/* Called by the thread that writes, after a commit. */
+static void
+tell_written (Worker *self)
+{
+  g_autoptr (GSource) source = NULL;
+
+  if (g_atomic_int_get (&self->has_written_func) == 0 ||
+      !g_atomic_int_compare_and_exchange (&self->is_telling, 0, 1))
+    return;
+  source = g_idle_source_new ();
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, tell_written_cb, self, NULL);
+  g_source_attach (source, self->context);
+}
+
+void
+worker_set_written_func (Worker *self, WorkerWrittenFunc func, gpointer data)
+{
+  self->written = func;
+  self->written_data = data;
+  g_atomic_int_set (&self->has_written_func, func != NULL);
 }
 
 /* --- limits --- */
@@ -188,6 +228,7 @@ write_group (Worker *self, GPtrArray *group)
         }
       finish (self, request, g_steal_pointer (&error));
     }
+  tell_written (self);
   g_ptr_array_set_size (group, 0);
 }
 
@@ -240,6 +281,7 @@ write_thread (gpointer data)
           request->route->handle (request, self->writes.store, &error);
           self->is_synced = FALSE;
           finish (self, request, error);
+          tell_written (self);
         }
       apply_limits (self);
     }
@@ -345,6 +387,9 @@ worker_free (Worker *self)
   stop_thread (&self->bodies);
   stop_thread (&self->writes);
   stop_thread (&self->reads);
+  /* A call of the function for what was written may be under way. */
+  while (g_atomic_int_get (&self->is_telling) != 0)
+    g_main_context_iteration (self->context, TRUE);
   g_main_context_unref (self->context);
   g_free (self);
 }

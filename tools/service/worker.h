@@ -25,6 +25,12 @@ void worker_free (Worker *self);
 /* @request: (transfer full): with its route; request->done is called when it has its answer */
 void worker_push (Worker *self, Request *request);
 
+typedef void (*WorkerWrittenFunc) (gpointer data);
+/* Has a function called after what is written, in the context of the answers; several writes may lead to one
+ * call.
+ * @func: (nullable): NULL: no longer */
+void worker_set_written_func (Worker *self, WorkerWrittenFunc func, gpointer data);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Worker, worker_free)
 
 G_END_DECLS

@@ -10,6 +10,7 @@
 
 #include "tools/store/feedback.h"
 #include "tools/store/json-view.h"
+#include "tools/store/notice.h"
 #include "tools/store/time-text.h"
 
 #define MAX_KEY 180
@@ -152,7 +153,8 @@ feedback_write (Store *store, const Feedback *self, GError **error)
                       self->key);
   at = database_bind (statement, at, self->scored ? "d" : "n", self->score);
   database_bind (statement, at, "iis", self->created, self->modified, self->body);
-  return database_step (store_get_database (store), statement, error) == SQLITE_DONE;
+  return database_step (store_get_database (store), statement, error) == SQLITE_DONE &&
+         (!self->has_run || notice_write (store, NOTICE_FEEDBACK, &self->run_id, error));
 }
 
 Feedback *
@@ -196,16 +198,6 @@ refuse_unknown (const LsobsId *id, GError **error)
   return FALSE;
 }
 
-gboolean
-feedback_delete (Store *store, const LsobsId *id, GError **error)
-{
-  Database *database = store_get_database (store);
-
-  if (!database_run (database, error, "DELETE FROM feedback WHERE id = ?", "u", id))
-    return FALSE;
-  return sqlite3_changes (database_get_handle (database)) > 0 || refuse_unknown (id, error);
-}
-
 static Feedback *
 read_row (sqlite3_stmt *statement)
 {
@@ -241,6 +233,17 @@ feedback_load (Store *store, const LsobsId *id, GError **error)
     refuse_unknown (id, error);
   sqlite3_reset (statement);
   return self;
+}
+
+gboolean
+feedback_delete (Store *store, const LsobsId *id, GError **error)
+{
+  g_autoptr (Feedback) feedback = feedback_load (store, id, error);
+
+  return feedback != NULL &&
+         database_run (store_get_database (store), error, "DELETE FROM feedback WHERE id = ?", "u",
+                       id) &&
+         (!feedback->has_run || notice_write (store, NOTICE_FEEDBACK, &feedback->run_id, error));
 }
 
 /* Appends as many question marks as there are values. */

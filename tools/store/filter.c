@@ -327,6 +327,17 @@ parse_filter (const char *text, GError **error)
 
 /* --- searches --- */
 
+/* @n: (out): how many runs match, or MANY if there are more
+ * @match: an expression of FTS5 */
+static gboolean
+count_matches (Store *store, const char *match, gint64 *n, GError **error)
+{
+  return database_query_int (store_get_database (store), n, 0, error,
+                             "SELECT count(*) FROM"
+                             " (SELECT 1 FROM search WHERE search MATCH ? LIMIT " G_STRINGIFY (MANY) ")",
+                             "s", match);
+}
+
 /* Appends "seq is in the rows that match".
  * @match: an expression of FTS5 */
 static gboolean
@@ -334,11 +345,7 @@ add_match (Store *store, FilterSql *self, const char *match, const char *table, 
 {
   gint64 n;
 
-  if (!database_query_int (store_get_database (store), &n, 0, error,
-                           "SELECT count(*) FROM"
-                           " (SELECT 1 FROM search WHERE search MATCH ? LIMIT " G_STRINGIFY (
-                               MANY) ")",
-                           "s", match))
+  if (!count_matches (store, match, &n, error))
     return FALSE;
   if (n < MANY)
     {
@@ -368,6 +375,40 @@ filter_add_search (Store *store,
     return add_match (store, self, match, table, error);
   /* Text without a word is in no run. */
   g_string_append (self->sql, "0");
+  return TRUE;
+}
+
+gboolean
+filter_add_tree_search (Store *store,
+                        FilterSql *self,
+                        const char *text,
+                        const char *table,
+                        GError **error)
+{
+  g_autofree char *match = search_text_make_query (NULL, text);
+  gint64 n;
+
+  if (match == NULL)
+    {
+      g_string_append (self->sql, "0");
+      return TRUE;
+    }
+  if (!count_matches (store, match, &n, error))
+    return FALSE;
+  if (n < MANY)
+    {
+      self->is_rare = self->is_rare || !self->is_any;
+      g_string_append_printf (self->sql,
+                              "%s.id IN (SELECT trace_id FROM runs WHERE seq IN"
+                              " (SELECT rowid FROM search WHERE search MATCH ?))",
+                              table);
+    }
+  else
+    g_string_append_printf (self->sql,
+                            "EXISTS (SELECT 1 FROM runs AS t WHERE t.trace_id = %s.id AND EXISTS"
+                            " (SELECT 1 FROM search WHERE search MATCH ? AND rowid = t.seq))",
+                            table);
+  filter_sql_add_text (self, match);
   return TRUE;
 }
 

@@ -55,6 +55,12 @@ gboolean filter_add_search (Store *store,
                             const char *text,
                             const char *table,
                             GError **error);
+/* The same for roots of traces, one run of which has all words. */
+gboolean filter_add_tree_search (Store *store,
+                                 FilterSql *self,
+                                 const char *text,
+                                 const char *table,
+                                 GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FilterSql, filter_sql_free)
 

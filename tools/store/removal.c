@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "tools/store/notice.h"
+#include "tools/store/preview.h"
 #include "tools/store/project.h"
 #include "tools/store/removal.h"
 #include "tools/store/run.h"
@@ -26,6 +28,7 @@ delete_run (Store *store, const LsobsId *id, GError **error)
     return FALSE;
   text = (SearchText){ run->name, run->inputs, run->outputs, run->error, run->extra, run->tags };
   return search_text_remove (database, run->seq, &text, error) &&
+         preview_remove (database, run->seq, error) &&
          database_run (database, error, "DELETE FROM payloads WHERE seq = ?", "i", run->seq) &&
          database_run (database, error, "DELETE FROM runs WHERE seq = ?", "i", run->seq) &&
          database_run (database, error, "DELETE FROM attachments WHERE run_id = ?", "u", id) &&
@@ -110,6 +113,20 @@ delete_all (Store *store,
   return TRUE;
 }
 
+/* Tells those who look on. */
+static gboolean
+tell_removed (Store *store, NoticeKind kind, const LsobsId *id, GError **error)
+{
+  if (!store_begin (store, error))
+    return FALSE;
+  if (!notice_write (store, kind, id, error))
+    {
+      store_rollback (store);
+      return FALSE;
+    }
+  return store_commit (store, error);
+}
+
 gboolean
 removal_delete_trace (Store *store, const LsobsId *trace_id, RemovalCount *count, GError **error)
 {
@@ -118,15 +135,14 @@ removal_delete_trace (Store *store, const LsobsId *trace_id, RemovalCount *count
 
   if (!delete_all (store, sql, "u", trace_id, count, error))
     return FALSE;
-  count->n_traces += count->n_runs > before ? 1 : 0;
-  return TRUE;
+  if (count->n_runs == before)
+    return TRUE;
+  count->n_traces++;
+  return tell_removed (store, NOTICE_TRACE_REMOVED, trace_id, error);
 }
 
 gboolean
-removal_delete_project (Store *store,
-                        const LsobsId *project_id,
-                        RemovalCount *count,
-                        GError **error)
+removal_clear_project (Store *store, const LsobsId *project_id, RemovalCount *count, GError **error)
 {
   static const char sql[] = "SELECT id FROM runs WHERE project = ? LIMIT ?";
   static const char count_sql[] =
@@ -137,14 +153,26 @@ removal_delete_project (Store *store,
 
   if (project == NULL ||
       !database_query_int (database, &n_traces, 0, error, count_sql, "i", project->seq) ||
-      !delete_all (store, sql, "i", &project->seq, count, error) || !store_begin (store, error))
+      !delete_all (store, sql, "i", &project->seq, count, error))
     return FALSE;
   count->n_traces += (guint) n_traces;
+  return tell_removed (store, NOTICE_PROJECT_REMOVED, project_id, error);
+}
+
+gboolean
+removal_delete_project (Store *store,
+                        const LsobsId *project_id,
+                        RemovalCount *count,
+                        GError **error)
+{
+  if (!removal_clear_project (store, project_id, count, error) || !store_begin (store, error))
+    return FALSE;
   /* A run may have come since. */
-  if (!database_run (database, error,
-                     "DELETE FROM projects WHERE seq = ?1"
-                     " AND NOT EXISTS (SELECT 1 FROM runs WHERE project = ?1)",
-                     "i", project->seq))
+  if (!database_run (store_get_database (store), error,
+                     "DELETE FROM projects WHERE id = ?1"
+                     " AND NOT EXISTS (SELECT 1 FROM runs WHERE project = projects.seq)",
+                     "u", project_id) ||
+      !notice_write (store, NOTICE_PROJECT_REMOVED, project_id, error))
     {
       store_rollback (store);
       return FALSE;

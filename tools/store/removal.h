@@ -21,6 +21,11 @@ gboolean removal_delete_trace (Store *store,
                                const LsobsId *trace_id,
                                RemovalCount *count,
                                GError **error);
+/* Deletes all traces of a project, which stays. */
+gboolean removal_clear_project (Store *store,
+                                const LsobsId *project_id,
+                                RemovalCount *count,
+                                GError **error);
 /* Deletes the project, too. */
 gboolean removal_delete_project (Store *store,
                                  const LsobsId *project_id,

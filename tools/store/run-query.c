@@ -20,6 +20,14 @@ make_cursor (const Run *run)
 }
 
 static gboolean
+refuse_cursor (GError **error)
+{
+  g_set_error_literal (error, STORE_ERROR, STORE_ERROR_INVALID,
+                       _ ("The cursor is not one that a list has returned"));
+  return FALSE;
+}
+
+static gboolean
 read_cursor (const char *text, gint64 *start_time, gint64 *seq, GError **error)
 {
   char *end;
@@ -33,9 +41,7 @@ read_cursor (const char *text, gint64 *start_time, gint64 *seq, GError **error)
       if (end > rest && *end == '\0')
         return TRUE;
     }
-  g_set_error_literal (error, STORE_ERROR, STORE_ERROR_INVALID,
-                       _ ("The cursor is not one that a list has returned"));
-  return FALSE;
+  return refuse_cursor (error);
 }
 
 /* --- conditions --- */
@@ -170,6 +176,8 @@ make_conditions (Store *store, const RunQuery *query, GError **error)
 {
   g_autoptr (FilterSql) sql = filter_sql_new ();
 
+  /* Runs that are named are few. */
+  sql->is_rare = query->ids != NULL;
   if (query->filter != NULL && !filter_compile (store, sql, query->filter, "r", error))
     return NULL;
   if (query->words != NULL)
@@ -178,7 +186,13 @@ make_conditions (Store *store, const RunQuery *query, GError **error)
       if (!filter_add_search (store, sql, NULL, query->words, "r", error))
         return NULL;
     }
-  if (query->filter == NULL && query->words == NULL)
+  if (query->tree_words != NULL)
+    {
+      g_string_append (sql->sql, sql->sql->len > 0 ? " AND " : "");
+      if (!filter_add_tree_search (store, sql, query->tree_words, "r", error))
+        return NULL;
+    }
+  if (sql->sql->len == 0)
     g_string_append (sql->sql, "1");
   add_columns (sql, query, sql->is_rare);
   add_values (sql, query);
@@ -251,8 +265,82 @@ run_query (Store *store, const RunQuery *query, char **cursor, GError **error)
   return runs;
 }
 
+/* The letter before a cursor says which half it is in. */
+#define FAILED_MARK 'e'
+#define OTHER_MARK  'o'
+
+/* Appends one half of the list to @runs, up to the limit of the query.
+ * @cursor: (inout) (transfer full): where the half goes on; set to where the next page does, or to NULL */
+static gboolean
+add_half (Store *store,
+          const RunQuery *query,
+          RunChoice has_error,
+          GPtrArray *runs,
+          char **cursor,
+          GError **error)
+{
+  RunQuery half = *query;
+  g_autofree char *begin = g_steal_pointer (cursor);
+  g_autoptr (GPtrArray) more = NULL;
+
+  half.has_error = has_error;
+  half.cursor = begin;
+  half.limit = query->limit - runs->len;
+  more = run_query (store, &half, cursor, error);
+  if (more == NULL)
+    return FALSE;
+  g_ptr_array_extend_and_steal (runs, g_steal_pointer (&more));
+  return TRUE;
+}
+
+static char *
+mark_cursor (char mark, char *cursor)
+{
+  char *marked = g_strdup_printf ("%c%s", mark, cursor != NULL ? cursor : "");
+
+  g_free (cursor);
+  return marked;
+}
+
+GPtrArray *
+run_query_errors_first (Store *store, const RunQuery *query, char **cursor, GError **error)
+{
+  g_autoptr (GPtrArray) runs = g_ptr_array_new_with_free_func ((GDestroyNotify) run_free);
+  const char *given = query->cursor != NULL ? query->cursor : "e";
+  g_autofree char *at = given[0] != '\0' && given[1] != '\0' ? g_strdup (given + 1) : NULL;
+
+  *cursor = NULL;
+  if (*given != FAILED_MARK && *given != OTHER_MARK)
+    {
+      refuse_cursor (error);
+      return NULL;
+    }
+  if (*given == FAILED_MARK)
+    {
+      if (!add_half (store, query, RUN_YES, runs, &at, error))
+        return NULL;
+      if (at != NULL || runs->len >= query->limit)
+        {
+          *cursor = at != NULL ? mark_cursor (FAILED_MARK, g_steal_pointer (&at))
+                               : mark_cursor (OTHER_MARK, NULL);
+          return g_steal_pointer (&runs);
+        }
+    }
+  if (!add_half (store, query, RUN_NO, runs, &at, error))
+    return NULL;
+  if (at != NULL)
+    *cursor = mark_cursor (OTHER_MARK, g_steal_pointer (&at));
+  return g_steal_pointer (&runs);
+}
+
 gboolean
 run_query_count (Store *store, const RunQuery *query, gint64 *n, GError **error)
+{
+  return run_query_count_up_to (store, query, -2, n, error);
+}
+
+gboolean
+run_query_count_up_to (Store *store, const RunQuery *query, gint64 max, gint64 *n, GError **error)
 {
   g_autoptr (FilterSql) conditions = make_conditions (store, query, error);
   g_autofree char *text = NULL;
@@ -260,11 +348,13 @@ run_query_count (Store *store, const RunQuery *query, gint64 *n, GError **error)
 
   if (conditions == NULL)
     return FALSE;
-  text = g_strdup_printf ("SELECT count(*) FROM runs AS r WHERE %s", conditions->sql->str);
+  text = g_strdup_printf ("SELECT count(*) FROM (SELECT 1 FROM runs AS r WHERE %s LIMIT ?)",
+                          conditions->sql->str);
   statement = prepare (store, text, error);
   if (statement == NULL)
     return FALSE;
-  filter_sql_bind (conditions, statement, 1);
+  /* A negative limit is none. */
+  database_bind (statement, filter_sql_bind (conditions, statement, 1), "i", max + 1);
   if (database_step (store_get_database (store), statement, error) != SQLITE_ROW)
     return FALSE;
   *n = sqlite3_column_int64 (statement, 0);

@@ -30,6 +30,7 @@ typedef struct
   gint64 start_time;        /* µs, the first one, or TIME_NONE */
   gint64 end_time;          /* µs, before which they start, or TIME_NONE */
   const char *words;        /* all of which are in the run */
+  const char *tree_words;   /* of roots: all of which are in one run of the trace */
   const char *filter;       /* see filter.h */
   const char *trace_filter; /* for the root of the trace */
   const char *tree_filter;  /* for any run of the trace */
@@ -49,8 +50,22 @@ typedef struct
  * @cursor: (out) (transfer full) (nullable): for the next page; NULL if this is the last one */
 GPtrArray *run_query (Store *store, const RunQuery *query, char **cursor, GError **error);
 
+/* The same with those that have failed first, and the others behind them. query.has_error has no say. A cursor
+ * is one of this function then. */
+GPtrArray *run_query_errors_first (Store *store,
+                                   const RunQuery *query,
+                                   char **cursor,
+                                   GError **error);
+
 /* The number of runs that a query finds, on all of its pages. */
 gboolean run_query_count (Store *store, const RunQuery *query, gint64 *n, GError **error);
+
+/* The same up to @max: @n is greater than that if there are more. */
+gboolean run_query_count_up_to (Store *store,
+                                const RunQuery *query,
+                                gint64 max,
+                                gint64 *n,
+                                GError **error);
 
 /* Returns: (transfer full) (nullable) (element-type Run): all runs of a trace, each behind its parent,
  *   siblings by start time */

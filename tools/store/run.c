@@ -7,6 +7,7 @@
 
 #include "lsobs/text/lsobs-json-merge-private.h"
 
+#include "tools/store/preview.h"
 #include "tools/store/project.h"
 #include "tools/store/run-facts.h"
 #include "tools/store/run.h"
@@ -487,7 +488,8 @@ write_run (Store *store, const SearchText *old_text, Run *run, GError **error)
       !database_run (database, error,
                      "INSERT OR REPLACE INTO payloads VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "isssssss",
                      run->seq, run->error, run->reference_example, run->inputs, run->outputs,
-                     run->extra, run->events, run->serialized))
+                     run->extra, run->events, run->serialized) ||
+      !preview_write (database, run, error))
     return FALSE;
   if (old_text != NULL && search_text_equal (old_text, &text))
     return TRUE;

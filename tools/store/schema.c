@@ -3,6 +3,7 @@
 
 #include <glib/gi18n.h>
 
+#include "tools/store/preview.h"
 #include "tools/store/schema.h"
 #include "tools/store/search-text.h"
 
@@ -144,11 +145,38 @@ make_sent (Database *database, GError **error)
                            error);
 }
 
+/* What the page lists: a line of each root, errors and events of the other runs, and what has changed beside
+ * the runs. The notices have numbers of the same sequence as runs.change. */
+static gboolean
+make_page_tables (Database *database, GError **error)
+{
+  return database_execute (database,
+                           "CREATE TABLE previews ("
+                           "  seq INTEGER PRIMARY KEY,"
+                           "  input TEXT,"
+                           "  output TEXT,"
+                           "  error TEXT,"
+                           "  events TEXT"
+                           ") STRICT;"
+                           "CREATE TABLE notices ("
+                           "  change INTEGER PRIMARY KEY,"
+                           "  kind INTEGER NOT NULL,"
+                           "  id BLOB NOT NULL"
+                           ") STRICT;"
+                           "CREATE INDEX roots_failed ON runs (project, start_time)"
+                           "  WHERE parent_id IS NULL AND status = 2;"
+                           "CREATE INDEX roots_by_thread ON runs (project, thread, start_time)"
+                           "  WHERE thread IS NOT NULL AND parent_id IS NULL;",
+                           error) &&
+         preview_make_all (database, error);
+}
+
 /* Step number i leads from version i to the next one. A step never changes after a release. */
 static gboolean (*const steps[]) (Database *database, GError **error) = {
   make_tables,
   make_search_index,
   make_sent,
+  make_page_tables,
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (steps) == SCHEMA_VERSION);

@@ -9,7 +9,7 @@
 G_BEGIN_DECLS
 
 /* The version that this program reads and writes. */
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 
 /* Brings the database to @version: makes the tables in an empty file, changes those of an older
  * version. What is stored stays. Nothing is changed if it fails.

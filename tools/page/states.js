@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What is shown in place of contents: while they are fetched, if there are none, and if that fails.
+
+import {_} from './words.js';
+import {h} from './element.js';
+import {copyText} from './notice.js';
+import {icon} from './icons.js';
+
+// Grey lines where rows will be.
+export function skeleton(n = 8) {
+    return h('div', {class: 'skeleton', role: 'status', 'aria-label': _('Loading')},
+        Array.from({length: n}, () => h('div', {class: 'skeleton-row', 'aria-hidden': 'true'})));
+}
+
+export function emptyState(name, title, ...contents) {
+    return h('div', {class: 'empty'}, h('div', {class: 'empty-icon'}, icon(name)), h('h2', {}, title), contents);
+}
+
+// A command to type, with a button that copies it.
+export function commandLine(command) {
+    return h('div', {class: 'command'}, h('code', {}, command), h('button', {
+        type: 'button', class: 'button quiet square', 'aria-label': _('Copy the command'), title: _('Copy the command'),
+        on: {click: () => copyText(command, _('The command is on the clipboard'))},
+    }, icon('copy')));
+}
+
+export function noTracesYet() {
+    return emptyState('root', _('No traces yet'),
+        h('p', {}, _('Run your program, and see here what its agent does, as it happens:')),
+        commandLine('lsobs run -- your-program'),
+        h('p', {class: 'hint'},
+            _('Any program that traces to LangSmith will do. “lsobs serve” prints the variables that lead it here.')));
+}
+
+export function errorState(error, retry) {
+    return h('div', {class: 'empty problem', role: 'alert'}, h('div', {class: 'empty-icon'}, icon('error')),
+        h('h2', {}, error.status === 404 ? _('This is not here') : _('This cannot be shown')),
+        h('p', {}, error.status === 404
+            ? _('It was deleted, it was never sent here, or its first part is still on its way.')
+            : error.message),
+        h('div', {class: 'empty-actions'},
+            retry && h('button', {type: 'button', class: 'button', on: {click: retry}}, _('Try again')),
+            h('a', {class: 'button quiet', href: '/'}, _('Go to the projects'))));
+}
