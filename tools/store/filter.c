@@ -334,7 +334,8 @@ count_matches (Store *store, const char *match, gint64 *n, GError **error)
 {
   return database_query_int (store_get_database (store), n, 0, error,
                              "SELECT count(*) FROM"
-                             " (SELECT 1 FROM search WHERE search MATCH ? LIMIT " G_STRINGIFY (MANY) ")",
+                             " (SELECT 1 FROM search WHERE search MATCH ? LIMIT " G_STRINGIFY (
+                                 MANY) ")",
                              "s", match);
 }
 
