@@ -61,6 +61,28 @@ json_body_get_text (JsonBody *self, const char *name, char **text, GError **erro
   return value == NULL || *text != NULL || json_body_refuse (name, error);
 }
 
+gboolean
+json_body_get_boolean (JsonBody *self,
+                       const char *name,
+                       gboolean *is_set,
+                       gboolean *value,
+                       GError **error)
+{
+  const char *text = json_body_find (self, name);
+  gint64 number = -1;
+
+  *is_set = text != NULL;
+  *value = FALSE;
+  if (text == NULL)
+    return TRUE;
+  if (*text == 't' || *text == 'f')
+    number = *text == 't';
+  else if (!json_view_get_int (text, &number) || number < 0 || number > 1)
+    return json_body_refuse (name, error);
+  *value = number == 1;
+  return TRUE;
+}
+
 char *
 json_body_dup_object (JsonBody *self, const char *name)
 {

@@ -25,6 +25,15 @@ const char *json_body_find (JsonBody *self, const char *name);
  * @text: (out) (transfer full) (nullable): NULL if it is missing, or is null
  * Returns: FALSE with an error if it is no string */
 gboolean json_body_get_text (JsonBody *self, const char *name, char **text, GError **error);
+/* Sets @is_set to whether there is such a member, and @value to what it says: true or false, or 1 or 0, as
+ * Python programs often write them.
+ * @is_set, @value: (out)
+ * Returns: FALSE with an error if it is something else */
+gboolean json_body_get_boolean (JsonBody *self,
+                                const char *name,
+                                gboolean *is_set,
+                                gboolean *value,
+                                GError **error);
 /* Returns: (transfer full) (nullable): the JSON of a member, if it is an object */
 char *json_body_dup_object (JsonBody *self, const char *name);
 /* @ids: (out) (transfer full) (nullable) (element-type LsobsId): of an array of UUIDs, or of one */

@@ -4,14 +4,14 @@
 
 #include "config.h"
 
+#include <string.h>
+
 #include "lsobs/text/lsobs-json-merge-private.h"
 
 #include "tools/service/json-body.h"
 #include "tools/service/routes.h"
 #include "tools/store/feedback.h"
 #include "tools/store/json-put.h"
-
-#define DEFAULT_PAGE 100
 
 static gboolean
 read_id (const char *text, const char *name, LsobsId *id, GError **error)
@@ -105,11 +105,11 @@ read_number (Request *request, const char *name, gint64 *number, GError **error)
          json_body_refuse (name, error);
 }
 
-/* @ids: (out) (transfer full) (nullable) */
+/* @ids: (out) (transfer full) (nullable): from all parameters of that name */
 static gboolean
-read_runs (Request *request, GArray **ids, GError **error)
+read_ids (Request *request, const char *name, GArray **ids, GError **error)
 {
-  g_auto (GStrv) texts = request_dup_queries (request, "run");
+  g_auto (GStrv) texts = request_dup_queries (request, name);
 
   *ids = NULL;
   if (*texts == NULL)
@@ -119,7 +119,7 @@ read_runs (Request *request, GArray **ids, GError **error)
     {
       LsobsId id;
 
-      if (!read_id (*text, "run", &id, error))
+      if (!read_id (*text, name, &id, error))
         {
           g_clear_pointer (ids, g_array_unref);
           return FALSE;
@@ -130,11 +130,40 @@ read_runs (Request *request, GArray **ids, GError **error)
 }
 
 static gboolean
+read_choice (Request *request, const char *name, int *choice, GError **error)
+{
+  const char *text = request_get_query (request, name);
+
+  if (text == NULL)
+    return TRUE;
+  *choice = g_ascii_strcasecmp (text, "true") == 0 ? 1 : 0;
+  return *choice == 1 || g_ascii_strcasecmp (text, "false") == 0 || json_body_refuse (name, error);
+}
+
+static gboolean
+read_time (Request *request, const char *name, gint64 *time, GError **error)
+{
+  const char *text = request_get_query (request, name);
+
+  return text == NULL || time_text_parse (text, strlen (text), time) ||
+         json_body_refuse (name, error);
+}
+
+static gboolean
 check_parameters (Request *request, GError **error)
 {
-  static const char *const known[] = {
-    "run", "key", "limit", "offset", "include_user_names", NULL
-  };
+  static const char *const known[] = { "run",
+                                       "session",
+                                       "key",
+                                       "source",
+                                       "has_score",
+                                       "has_comment",
+                                       "min_created_at",
+                                       "max_created_at",
+                                       "limit",
+                                       "offset",
+                                       "include_user_names",
+                                       NULL };
   GHashTableIter iter;
   gpointer key;
 
@@ -151,17 +180,26 @@ static gboolean
 handle_list (Request *request, Store *store, GError **error)
 {
   g_auto (GStrv) keys = request_dup_queries (request, "key");
+  g_auto (GStrv) sources = request_dup_queries (request, "source");
   g_autoptr (GArray) runs = NULL;
+  g_autoptr (GArray) projects = NULL;
   g_autoptr (GPtrArray) list = NULL;
-  gint64 limit = DEFAULT_PAGE;
-  gint64 offset = 0;
+  FeedbackQuery query = FEEDBACK_QUERY_INIT;
 
-  if (!check_parameters (request, error) || !read_runs (request, &runs, error) ||
-      !read_number (request, "limit", &limit, error) ||
-      !read_number (request, "offset", &offset, error))
+  if (!check_parameters (request, error) || !read_ids (request, "run", &runs, error) ||
+      !read_ids (request, "session", &projects, error) ||
+      !read_choice (request, "has_score", &query.has_score, error) ||
+      !read_choice (request, "has_comment", &query.has_comment, error) ||
+      !read_time (request, "min_created_at", &query.min_created, error) ||
+      !read_time (request, "max_created_at", &query.max_created, error) ||
+      !read_number (request, "limit", &query.limit, error) ||
+      !read_number (request, "offset", &query.offset, error))
     return FALSE;
-  list = feedback_list (store, runs, *keys != NULL ? (const char *const *) keys : NULL, limit,
-                        offset, error);
+  query.run_ids = runs;
+  query.project_ids = projects;
+  query.keys = *keys != NULL ? (const char *const *) keys : NULL;
+  query.sources = *sources != NULL ? (const char *const *) sources : NULL;
+  list = feedback_find (store, &query, error);
   if (list == NULL)
     return FALSE;
   request->status = 200;
@@ -176,6 +214,7 @@ const Route routes_feedback[] = {
   { "GET", "/feedback", ROUTE_READS, NULL, handle_list },
   { "GET", "/feedback/*", ROUTE_READS, NULL, handle_feedback },
   { "POST", "/feedback", ROUTE_WRITES, routes_decode, handle_create },
+  { "POST", "/feedback/eager", ROUTE_WRITES, routes_decode, handle_create },
   { "PATCH", "/feedback/*", ROUTE_WRITES, routes_decode, handle_change },
   { "DELETE", "/feedback/*", ROUTE_WRITES, routes_decode, handle_delete },
   { NULL, NULL, 0, NULL, NULL },

@@ -95,10 +95,20 @@ read_number (Request *request, const char *name, gint64 *number, GError **error)
 static gboolean
 check_parameters (Request *request, GError **error)
 {
-  static const char *const known[] = { "name",    "name_contains",    "id",
-                                       "limit",   "offset",           "include_stats",
-                                       "sort_by", "sort_by_desc",     "reference_free",
-                                       "facets",  "use_approx_stats", NULL };
+  static const char *const known[] = { "name",
+                                       "name_contains",
+                                       "id",
+                                       "limit",
+                                       "offset",
+                                       "include_stats",
+                                       "sort_by",
+                                       "sort_by_desc",
+                                       "reference_free",
+                                       "reference_dataset",
+                                       "dataset_version",
+                                       "facets",
+                                       "use_approx_stats",
+                                       NULL };
   GHashTableIter iter;
   gpointer key;
 
@@ -111,44 +121,97 @@ check_parameters (Request *request, GError **error)
   return TRUE;
 }
 
+static gboolean
+is_false (Request *request, const char *name)
+{
+  const char *value = request_get_query (request, name);
+
+  return value != NULL && g_ascii_strcasecmp (value, "false") == 0;
+}
+
+static gboolean
+read_order (Request *request, ProjectOrder *order, GError **error)
+{
+  static const struct
+  {
+    const char *name;
+    ProjectOrder down;
+    ProjectOrder up;
+  } orders[] = {
+    { "name", PROJECT_BY_NAME_REVERSED, PROJECT_BY_NAME },
+    { "start_time", PROJECT_BY_CREATION, PROJECT_BY_CREATION_REVERSED },
+    { "last_run_start_time", PROJECT_BY_TIME, PROJECT_BY_TIME_REVERSED },
+    { "last_run_start_time_live", PROJECT_BY_TIME, PROJECT_BY_TIME_REVERSED },
+  };
+  const char *name = request_get_query (request, "sort_by");
+  gboolean is_up = is_false (request, "sort_by_desc");
+
+  *order = is_up ? PROJECT_BY_TIME_REVERSED : PROJECT_BY_TIME;
+  if (name == NULL)
+    return TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (orders); i++)
+    if (strcmp (orders[i].name, name) == 0)
+      {
+        *order = is_up ? orders[i].up : orders[i].down;
+        return TRUE;
+      }
+  return json_body_refuse ("sort_by", error);
+}
+
+/* Adds the project, unless it is not there, or is before the page or behind it. */
+static gboolean
+add_project (GPtrArray *list,
+             Store *store,
+             const char *name,
+             const LsobsId *id,
+             gint64 limit,
+             gint64 *offset,
+             GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+  g_autoptr (Project) project =
+      name != NULL ? project_load_name (store, name, &problem) : project_load (store, id, &problem);
+
+  if (project == NULL && !g_error_matches (problem, STORE_ERROR, STORE_ERROR_NOT_FOUND))
+    {
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return FALSE;
+    }
+  if (project != NULL && (*offset)-- <= 0 && list->len < limit)
+    g_ptr_array_add (list, g_steal_pointer (&project));
+  return TRUE;
+}
+
 /* Returns: (transfer full) (nullable) (element-type Project) */
 static GPtrArray *
 find_projects (Request *request, Store *store, GError **error)
 {
   const char *name = request_get_query (request, "name");
-  const char *sort = request_get_query (request, "sort_by");
   g_auto (GStrv) ids = request_dup_queries (request, "id");
   g_autoptr (GPtrArray) list = g_ptr_array_new_with_free_func ((GDestroyNotify) project_free);
-  g_autoptr (GError) problem = NULL;
   gint64 limit = DEFAULT_PAGE;
   gint64 offset = 0;
+  ProjectOrder order;
 
   if (!check_parameters (request, error) || !read_number (request, "limit", &limit, error) ||
-      !read_number (request, "offset", &offset, error))
+      !read_number (request, "offset", &offset, error) || !read_order (request, &order, error))
     return NULL;
+  /* No project here belongs to a dataset. */
+  if (request_get_query (request, "reference_dataset") != NULL ||
+      is_false (request, "reference_free"))
+    return g_steal_pointer (&list);
   if (name == NULL && *ids == NULL)
-    return project_list (store, request_get_query (request, "name_contains"),
-                         g_strcmp0 (sort, "name") == 0 ? PROJECT_BY_NAME : PROJECT_BY_TIME, limit,
-                         offset, error);
-  for (guint i = 0; name != NULL ? i < 1 : ids[i] != NULL; i++)
+    return project_list (store, request_get_query (request, "name_contains"), order, limit, offset,
+                         error);
+  if (name != NULL && !add_project (list, store, name, NULL, limit, &offset, error))
+    return NULL;
+  for (guint i = 0; name == NULL && ids[i] != NULL; i++)
     {
       LsobsId id;
-      Project *project = NULL;
 
-      if (name == NULL && !read_id (ids[i], &id, error))
+      if (!read_id (ids[i], &id, error) ||
+          !add_project (list, store, NULL, &id, limit, &offset, error))
         return NULL;
-      project = name != NULL ? project_load_name (store, name, &problem)
-                             : project_load (store, &id, &problem);
-      if (project != NULL && offset-- <= 0)
-        g_ptr_array_add (list, project);
-      else if (project != NULL)
-        project_free (project);
-      else if (!g_error_matches (problem, STORE_ERROR, STORE_ERROR_NOT_FOUND))
-        {
-          g_propagate_error (error, g_steal_pointer (&problem));
-          return NULL;
-        }
-      g_clear_error (&problem);
     }
   return g_steal_pointer (&list);
 }
@@ -206,6 +269,9 @@ handle_create (Request *request, Store *store, GError **error)
     return FALSE;
   if (name == NULL || *name == '\0')
     return json_body_refuse ("name", error);
+  /* There are no datasets. */
+  if (json_body_find (&body, "reference_dataset_id") != NULL)
+    return json_body_refuse ("reference_dataset_id", error);
   extra = json_body_dup_object (&body, "extra");
   project = project_create (store, id_text != NULL ? &id : NULL, name, description, extra,
                             upsert != NULL && g_ascii_strcasecmp (upsert, "true") == 0, error);

@@ -35,6 +35,7 @@ typedef struct
   RunQuery query;
   GArray *ids;      /* (owned) (nullable), as all of these */
   GArray *projects; /* of seqs */
+  GArray *examples;
   LsobsId trace_id;
   LsobsId parent_id;
   char *run_type;
@@ -52,6 +53,7 @@ query_body_clear (QueryBody *self)
   json_body_clear (&self->body);
   g_clear_pointer (&self->ids, g_array_unref);
   g_clear_pointer (&self->projects, g_array_unref);
+  g_clear_pointer (&self->examples, g_array_unref);
   g_free (self->run_type);
   g_free (self->words);
   g_free (self->filter);
@@ -71,6 +73,7 @@ check_names (QueryBody *self, GError **error)
                                        "parent_run",
                                        "run_type",
                                        "session",
+                                       "session_id",
                                        "reference_example",
                                        "execution_order",
                                        "start_time",
@@ -81,6 +84,7 @@ check_names (QueryBody *self, GError **error)
                                        "trace_filter",
                                        "tree_filter",
                                        "is_root",
+                                       "data_source_type",
                                        "cursor",
                                        "limit",
                                        "select",
@@ -104,13 +108,13 @@ check_names (QueryBody *self, GError **error)
 static gboolean
 read_choice (QueryBody *self, const char *name, RunChoice *choice, GError **error)
 {
-  const char *value = json_body_find (&self->body, name);
+  gboolean is_set;
+  gboolean value;
 
-  if (value == NULL)
-    return TRUE;
-  if (*value != 't' && *value != 'f')
-    return json_body_refuse (name, error);
-  *choice = *value == 't' ? RUN_YES : RUN_NO;
+  if (!json_body_get_boolean (&self->body, name, &is_set, &value, error))
+    return FALSE;
+  if (is_set)
+    *choice = value ? RUN_YES : RUN_NO;
   return TRUE;
 }
 
@@ -145,6 +149,9 @@ read_projects (QueryBody *self, Store *store, GError **error)
   g_autoptr (GArray) ids = NULL;
 
   if (!json_body_get_ids (&self->body, "session", &ids, error))
+    return FALSE;
+  /* What the client for Python sends when it loads the children of a run. */
+  if (ids == NULL && !json_body_get_ids (&self->body, "session_id", &ids, error))
     return FALSE;
   if (ids == NULL)
     return TRUE;
@@ -193,6 +200,7 @@ read_page (QueryBody *self, GError **error)
   const char *value = json_body_find (&self->body, "limit");
   g_autofree char *order = NULL;
   gint64 limit = self->query.limit;
+  gint64 execution_order = 1;
 
   if (value != NULL && (!json_view_get_int (value, &limit) || limit < 1))
     return json_body_refuse ("limit", error);
@@ -206,7 +214,7 @@ read_page (QueryBody *self, GError **error)
   self->query.cursor = self->cursor;
   /* Of old clients: the first run of a trace. */
   value = json_body_find (&self->body, "execution_order");
-  if (value != NULL && strncmp (value, "1", 1) != 0)
+  if (value != NULL && (!json_view_get_int (value, &execution_order) || execution_order != 1))
     return json_body_refuse ("execution_order", error);
   if (value != NULL)
     self->query.is_root = RUN_YES;
@@ -214,13 +222,26 @@ read_page (QueryBody *self, GError **error)
 }
 
 static gboolean
-read_example (QueryBody *self, GError **error)
+read_examples (QueryBody *self, GError **error)
 {
-  g_autoptr (GArray) ids = NULL;
-
-  if (!json_body_get_ids (&self->body, "reference_example", &ids, error))
+  if (!json_body_get_ids (&self->body, "reference_example", &self->examples, error))
     return FALSE;
-  return ids == NULL || ids->len == 0 || json_body_refuse ("reference_example", error);
+  self->query.reference_examples = self->examples;
+  return TRUE;
+}
+
+/* Which of its databases LangSmith asks. There is one here, which has all. */
+static gboolean
+check_source (QueryBody *self, GError **error)
+{
+  static const char *const known[] = { "current", "historical", "lite", "root_lite",
+                                       "runs_feedbacks_rmt_wide", NULL };
+  g_autofree char *source = NULL;
+
+  if (!json_body_get_text (&self->body, "data_source_type", &source, error))
+    return FALSE;
+  return source == NULL || g_strv_contains (known, source) ||
+         json_body_refuse ("data_source_type", error);
 }
 
 static gboolean
@@ -239,7 +260,7 @@ read_query (QueryBody *self, Request *request, Store *store, GError **error)
       !json_body_get_text (&self->body, "filter", &self->filter, error) ||
       !json_body_get_text (&self->body, "trace_filter", &self->trace_filter, error) ||
       !json_body_get_text (&self->body, "tree_filter", &self->tree_filter, error) ||
-      !read_example (self, error) || !read_page (self, error) ||
+      !read_examples (self, error) || !check_source (self, error) || !read_page (self, error) ||
       !read_choice (self, "is_root", &self->query.is_root, error) ||
       !read_choice (self, "error", &self->query.has_error, error) ||
       !read_time (self, "start_time", &self->query.start_time, error) ||

@@ -9,9 +9,9 @@
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
 
 #include "tools/store/feedback.h"
+#include "tools/store/filter.h"
 #include "tools/store/json-view.h"
 #include "tools/store/notice.h"
-#include "tools/store/time-text.h"
 
 #define MAX_KEY 180
 
@@ -246,14 +246,107 @@ feedback_delete (Store *store, const LsobsId *id, GError **error)
          (!feedback->has_run || notice_write (store, NOTICE_FEEDBACK, &feedback->run_id, error));
 }
 
-/* Appends as many question marks as there are values. */
 static void
-append_marks (GString *sql, const char *before, guint n)
+add_ids (FilterSql *sql, const char *before, GArray *ids)
 {
-  g_string_append (sql, before);
-  for (guint i = 0; i < n; i++)
-    g_string_append (sql, i == 0 ? "?" : ", ?");
-  g_string_append_c (sql, ')');
+  g_string_append (sql->sql, before);
+  for (guint i = 0; i < ids->len; i++)
+    {
+      g_string_append (sql->sql, i == 0 ? "?" : ", ?");
+      filter_sql_add_id (sql, &g_array_index (ids, LsobsId, i));
+    }
+  g_string_append_c (sql->sql, ')');
+}
+
+static void
+add_texts (FilterSql *sql, const char *before, const char *const *texts)
+{
+  g_string_append (sql->sql, before);
+  for (guint i = 0; texts[i] != NULL; i++)
+    {
+      g_string_append (sql->sql, i == 0 ? "?" : ", ?");
+      filter_sql_add_text (sql, texts[i]);
+    }
+  g_string_append_c (sql->sql, ')');
+}
+
+/* Feedback may name its project itself, or have it from its run. */
+static void
+add_projects (FilterSql *sql, GArray *ids)
+{
+  add_ids (sql,
+           " AND (EXISTS (SELECT 1 FROM runs AS r JOIN projects AS p ON p.seq = r.project"
+           " WHERE r.id = f.run_id AND p.id IN (",
+           ids);
+  g_string_append (sql->sql, ") OR lower (json_extract (f.body, '$.session_id')) IN (''");
+  for (guint i = 0; i < ids->len; i++)
+    {
+      char text[LSOBS_UUID_LEN + 1] = "";
+
+      _lsobs_id_write (&g_array_index (ids, LsobsId, i), text);
+      g_string_append (sql->sql, ", ?");
+      filter_sql_add_text (sql, text);
+    }
+  g_string_append (sql->sql, "))");
+}
+
+/* Returns: (transfer full): all that is behind WHERE */
+static FilterSql *
+make_conditions (const FeedbackQuery *query)
+{
+  FilterSql *sql = filter_sql_new ();
+
+  g_string_append (sql->sql, "1");
+  if (query->run_ids != NULL)
+    add_ids (sql, " AND f.run_id IN (", query->run_ids);
+  if (query->project_ids != NULL)
+    add_projects (sql, query->project_ids);
+  if (query->keys != NULL)
+    add_texts (sql, " AND f.key IN (", query->keys);
+  /* What says nothing about its source has come through the API. */
+  if (query->sources != NULL)
+    add_texts (sql, " AND coalesce (json_extract (f.body, '$.feedback_source.type'), 'api') IN (",
+               query->sources);
+  if (query->has_score >= 0)
+    g_string_append_printf (sql->sql, " AND (f.score IS NOT NULL) = %d", query->has_score);
+  if (query->has_comment >= 0)
+    g_string_append_printf (sql->sql, " AND (json_extract (f.body, '$.comment') IS NOT NULL) = %d",
+                            query->has_comment);
+  if (query->min_created != TIME_NONE)
+    {
+      g_string_append (sql->sql, " AND f.created >= ?");
+      filter_sql_add_int (sql, query->min_created);
+    }
+  if (query->max_created != TIME_NONE)
+    {
+      g_string_append (sql->sql, " AND f.created <= ?");
+      filter_sql_add_int (sql, query->max_created);
+    }
+  return sql;
+}
+
+GPtrArray *
+feedback_find (Store *store, const FeedbackQuery *query, GError **error)
+{
+  Database *database = store_get_database (store);
+  g_autoptr (FilterSql) conditions = make_conditions (query);
+  g_autofree char *text = g_strdup_printf ("SELECT " COLUMNS " FROM feedback AS f WHERE %s"
+                                           " ORDER BY f.created DESC, f.seq DESC LIMIT ? OFFSET ?",
+                                           conditions->sql->str);
+  g_autoptr (sqlite3_stmt) statement = NULL;
+  g_autoptr (GPtrArray) list = g_ptr_array_new_with_free_func ((GDestroyNotify) feedback_free);
+  int result;
+
+  if (sqlite3_prepare_v2 (database_get_handle (database), text, -1, &statement, NULL) != SQLITE_OK)
+    {
+      database_set_error (database, error);
+      return NULL;
+    }
+  database_bind (statement, filter_sql_bind (conditions, statement, 1), "ii", query->limit,
+                 query->offset);
+  while ((result = database_step (database, statement, error)) == SQLITE_ROW)
+    g_ptr_array_add (list, read_row (statement));
+  return result == SQLITE_DONE ? g_steal_pointer (&list) : NULL;
 }
 
 GPtrArray *
@@ -264,30 +357,11 @@ feedback_list (Store *store,
                gint64 offset,
                GError **error)
 {
-  Database *database = store_get_database (store);
-  g_autoptr (GString) sql = g_string_new ("SELECT " COLUMNS " FROM feedback AS f WHERE 1");
-  g_autoptr (sqlite3_stmt) statement = NULL;
-  g_autoptr (GPtrArray) list = g_ptr_array_new_with_free_func ((GDestroyNotify) feedback_free);
-  int at = 1;
-  int result;
+  FeedbackQuery query = FEEDBACK_QUERY_INIT;
 
-  if (run_ids != NULL)
-    append_marks (sql, " AND f.run_id IN (", run_ids->len);
-  if (keys != NULL)
-    append_marks (sql, " AND f.key IN (", g_strv_length ((char **) keys));
-  g_string_append (sql, " ORDER BY f.created DESC, f.seq DESC LIMIT ? OFFSET ?");
-  if (sqlite3_prepare_v2 (database_get_handle (database), sql->str, -1, &statement, NULL) !=
-      SQLITE_OK)
-    {
-      database_set_error (database, error);
-      return NULL;
-    }
-  for (guint i = 0; run_ids != NULL && i < run_ids->len; i++)
-    at = database_bind (statement, at, "u", &g_array_index (run_ids, LsobsId, i));
-  for (; keys != NULL && *keys != NULL; keys++)
-    at = database_bind (statement, at, "s", *keys);
-  database_bind (statement, at, "ii", limit, offset);
-  while ((result = database_step (database, statement, error)) == SQLITE_ROW)
-    g_ptr_array_add (list, read_row (statement));
-  return result == SQLITE_DONE ? g_steal_pointer (&list) : NULL;
+  query.run_ids = run_ids;
+  query.keys = keys;
+  query.limit = limit;
+  query.offset = offset;
+  return feedback_find (store, &query, error);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "tools/store/store.h"
+#include "tools/store/time-text.h"
 
 G_BEGIN_DECLS
 
@@ -39,6 +40,31 @@ Feedback *feedback_change (Store *store,
 gboolean feedback_delete (Store *store, const LsobsId *id, GError **error);
 
 Feedback *feedback_load (Store *store, const LsobsId *id, GError **error);
+/* Which feedback: that for which all that is set is true. Pointers are (nullable), and not owned. Start
+ * with FEEDBACK_QUERY_INIT. */
+typedef struct
+{
+  GArray *run_ids;            /* (element-type LsobsId) */
+  GArray *project_ids;        /* (element-type LsobsId): of these projects, or of their runs */
+  const char *const *keys;    /* NULL-terminated, as sources */
+  const char *const *sources; /* such as "api" or "model" */
+  int has_score;              /* -1: any */
+  int has_comment;            /* -1: any */
+  gint64 min_created;         /* µs, or TIME_NONE */
+  gint64 max_created;         /* µs, or TIME_NONE */
+  gint64 limit;
+  gint64 offset;
+} FeedbackQuery;
+
+#define FEEDBACK_QUERY_INIT \
+ { \
+  .has_score = -1, .has_comment = -1, .min_created = TIME_NONE, .max_created = TIME_NONE, \
+  .limit = 100 \
+ }
+
+/* Returns: (transfer full) (element-type Feedback): the newest first */
+GPtrArray *feedback_find (Store *store, const FeedbackQuery *query, GError **error);
+
 /* Returns: (transfer full) (element-type Feedback): the newest first
  * @run_ids: (nullable) (element-type LsobsId): of these runs
  * @keys: (nullable): with one of these keys */

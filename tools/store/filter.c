@@ -633,6 +633,12 @@ compile_metadata (Compiler *self, const Node *key, const Node *value, GError **e
     }
   if (second != NULL)
     {
+      /* For SQLite, each text is greater than each number, and true is 1. */
+      if (strcmp (value->text, "neq") != 0)
+        g_string_append_printf (self->out->sql, " AND m.type IN (%s)",
+                                second->kind == NODE_TEXT     ? "'text'"
+                                : second->kind == NODE_NUMBER ? "'integer', 'real'"
+                                                              : "'true', 'false'");
       g_string_append_printf (self->out->sql, " AND m.value %s ?", find_operator (value->text));
       if (second->kind == NODE_TEXT)
         filter_sql_add_text (self->out, second->text);
@@ -732,6 +738,8 @@ compile_members (Compiler *self, const char *json, GError **error)
       filter_sql_add_text (self->out, name);
       if (*value == 'n' || *value == 't' || *value == 'f')
         g_string_append (self->out->sql, "m.type = ?) AND ");
+      else if (string == NULL && json_view_get_double (value, &number))
+        g_string_append (self->out->sql, "m.type IN ('integer', 'real') AND m.value = ?) AND ");
       else
         g_string_append (self->out->sql, "m.value = ?) AND ");
       if (json_view_get_double (value, &number))

@@ -269,14 +269,21 @@ project_list (Store *store,
               gint64 offset,
               GError **error)
 {
-  static const char by_time[] =
-      COLUMNS "WHERE ?1 IS NULL OR instr (lower (p.name), lower (?1)) > 0"
-              " ORDER BY coalesce (newest, p.created) DESC, p.seq DESC LIMIT ?2 OFFSET ?3";
-  static const char by_name[] = COLUMNS
-      "WHERE ?1 IS NULL OR instr (lower (p.name), lower (?1)) > 0 ORDER BY p.name LIMIT ?2 OFFSET ?3";
+#define LIST(order) \
+ COLUMNS "WHERE ?1 IS NULL OR instr (lower (p.name), lower (?1)) > 0 ORDER BY " order \
+         " LIMIT ?2 OFFSET ?3"
+  static const char *const texts[] = {
+    [PROJECT_BY_TIME] = LIST ("coalesce (newest, p.created) DESC, p.seq DESC"),
+    [PROJECT_BY_NAME] = LIST ("p.name"),
+    [PROJECT_BY_CREATION] = LIST ("p.created DESC, p.seq DESC"),
+    [PROJECT_BY_TIME_REVERSED] = LIST ("coalesce (newest, p.created), p.seq"),
+    [PROJECT_BY_NAME_REVERSED] = LIST ("p.name DESC"),
+    [PROJECT_BY_CREATION_REVERSED] = LIST ("p.created, p.seq"),
+  };
+#undef LIST
   Database *database = store_get_database (store);
   sqlite3_stmt *statement =
-      database_get (database, order == PROJECT_BY_NAME ? by_name : by_time, error);
+      database_get (database, texts[order], error);
   g_autoptr (GPtrArray) list = g_ptr_array_new_with_free_func ((GDestroyNotify) project_free);
   int result;
 

@@ -64,7 +64,11 @@ Project *project_load_name (Store *store, const char *name, GError **error);
 typedef enum
 {
   PROJECT_BY_TIME, /* the one with the newest run first */
-  PROJECT_BY_NAME
+  PROJECT_BY_NAME,
+  PROJECT_BY_CREATION, /* the newest one first */
+  PROJECT_BY_TIME_REVERSED,
+  PROJECT_BY_NAME_REVERSED,
+  PROJECT_BY_CREATION_REVERSED
 } ProjectOrder;
 
 /* Returns: (transfer full) (element-type Project)

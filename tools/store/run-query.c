@@ -111,12 +111,19 @@ add_values (FilterSql *sql, const RunQuery *query)
       g_string_append (sql->sql, " AND r.run_type = ?");
       filter_sql_add_text (sql, query->run_type);
     }
-  if (query->reference_example != NULL)
+  if (query->reference_examples != NULL)
     {
-      g_string_append (
-          sql->sql,
-          " AND (SELECT reference_example FROM payloads WHERE seq = r.seq) = ? COLLATE NOCASE");
-      filter_sql_add_text (sql, query->reference_example);
+      g_string_append (sql->sql, " AND (SELECT lower (reference_example) FROM payloads"
+                                 " WHERE seq = r.seq) IN (''");
+      for (guint i = 0; i < query->reference_examples->len; i++)
+        {
+          char text[LSOBS_UUID_LEN + 1] = "";
+
+          _lsobs_id_write (&g_array_index (query->reference_examples, LsobsId, i), text);
+          g_string_append (sql->sql, ", ?");
+          filter_sql_add_text (sql, text);
+        }
+      g_string_append_c (sql->sql, ')');
     }
   if (query->has_error != RUN_ANY)
     g_string_append_printf (sql->sql, " AND r.status %s %d",

@@ -24,7 +24,7 @@ typedef struct
   const LsobsId *trace_id;
   const LsobsId *parent_id;
   const char *run_type;
-  const char *reference_example; /* a UUID */
+  GArray *reference_examples; /* (element-type LsobsId) */
   RunChoice is_root;
   RunChoice has_error;
   gint64 start_time;        /* µs, the first one, or TIME_NONE */
