@@ -30,7 +30,7 @@ js_client_test () {
   mkdir -p "$dir"
   install_js_client "$dir"
   cp "$top/tests/tools/langsmith-client.mjs" "$dir/"
-  rm -rf "$dir/home" "$dir/said"
+  rm -rf "${dir:?}/home" "$dir/said"
   say "the client for JavaScript"
   (
     # shellcheck disable=SC1091

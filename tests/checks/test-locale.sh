@@ -127,6 +127,15 @@ run_in de_DE UTF-8 fr fr:es test-language "the library speaks fr to who prefers 
 run_in de_DE ISO-8859-1 de "" test-language "the library speaks de where text is not in UTF-8"
 run_in tr_TR UTF-8 "" "" test-language "the library speaks English where its language is not known"
 
+# --- the service of the program lsobs
+
+if [ -x "$G_TEST_BUILDDIR/tools/test-answer-language" ]; then
+  for language in $languages; do
+    run_in "$(locale_of "$language")" UTF-8 "$language" "" ../tools/test-answer-language \
+      "the service answers in English to a user of $language"
+  done
+fi
+
 # In Turkey numbers have a comma, and the capital of an "i" is another one. Without
 # translations, as the tests compare with English.
 for program in test-captures test-conformance test-distributed test-feedback test-run-payload test-usage; do

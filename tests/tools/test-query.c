@@ -93,6 +93,11 @@ test_filters (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     { "and(eq(metadata_key, 'user'), eq(metadata_value, 'u-1'))", "1" },
     { "and(eq(metadata_key, 'n'), gt(metadata_value, 2))", "1" },
     { "and(eq(metadata_key, 'n'), eq(metadata_value, 'u-1'))", "" },
+    { "and(eq(metadata_key, 'user'), gt(metadata_value, 2))", "" },
+    { "and(eq(metadata_key, 'beta'), eq(metadata_value, 1))", "" },
+    { "and(eq(metadata_key, 'beta'), eq(metadata_value, true))", "1" },
+    { "and(eq(metadata_key, 'n'), neq(metadata_value, 'x'))", "1" },
+    { "has(metadata, '{\"beta\": 1}')", "" },
     { "eq(metadata_key, 'beta')", "1" },
     { "eq(thread_id, 't')", "1" },
     { "eq(error, null)", "421" },
@@ -220,7 +225,7 @@ test_members (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   queries[5].run_type = "llm";
   queries[6].has_error = RUN_YES;
   queries[7].words = "u-1";
-  queries[8].reference_example = "01900000-0000-7000-8000-000000000001";
+  queries[8].reference_examples = ids;
   queries[9].is_root = RUN_NO;
   queries[10].ids = ids;
   queries[11].trace_filter = "has(tags, 'blue')";

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include <glib/gi18n.h>
-
 #include "tools/service/body.h"
 #include "tools/service/intake.h"
 #include "tools/store/attachment.h"
@@ -108,8 +106,8 @@ read_batch (Intake *self, GError **error)
   if (read_array (self, CHANGE_CREATE, "post", &has_post) &&
       read_array (self, CHANGE_UPDATE, "patch", &has_patch) && (has_post || has_patch))
     return TRUE;
-  g_set_error_literal (error, STORE_ERROR, STORE_ERROR_INVALID,
-                       _ ("The body is no object with the arrays “post” or “patch”"));
+  g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID, "%s",
+               "The body is no object with the arrays “post” or “patch”");
   return FALSE;
 }
 
@@ -203,7 +201,7 @@ read_attachment (Intake *self, BodyPart *part, const PartName *name)
   if (name->field == NULL || *name->field == '\0' || strlen (name->field) > MAX_NAME ||
       !_lsobs_id_parse_text (&file.run_id, name->id))
     {
-      refuse (self, part->name, _ ("An attachment needs the id of a run, and a name"));
+      refuse (self, part->name, "An attachment needs the id of a run, and a name");
       return;
     }
   /* behind "attachment.", the id and a dot */
@@ -232,8 +230,8 @@ read_multipart (Intake *self, const char *type, GError **error)
   self->parts = type != NULL ? body_split_multipart (type, self->body) : NULL;
   if (self->parts == NULL)
     {
-      g_set_error_literal (error, STORE_ERROR, STORE_ERROR_INVALID,
-                           _ ("The body is no multipart/form-data, or has no end"));
+      g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID, "%s",
+                   "The body is no multipart/form-data, or has no end");
       return FALSE;
     }
   /* The main parts first: the others may stand before them. */
@@ -261,7 +259,7 @@ read_multipart (Intake *self, const char *type, GError **error)
       else if (strcmp (name.operation, "feedback") == 0)
         read_feedback (self, part);
       else
-        refuse (self, part->name, _ ("The name of the part is not known"));
+        refuse (self, part->name, "The name of the part is not known");
     }
   return TRUE;
 }

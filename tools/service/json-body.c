@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include <glib/gi18n.h>
-
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
 
 #include "tools/service/json-body.h"
@@ -10,9 +8,7 @@
 gboolean
 json_body_refuse (const char *name, GError **error)
 {
-  /* TRANSLATORS: %s: the name of a member of a JSON object, or of a parameter of an address */
-  g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID, _ ("The value of “%s” is not understood"),
-               name);
+  request_set_error (error, "The value of “%s” is not understood", name);
   return FALSE;
 }
 
@@ -28,8 +24,7 @@ json_body_read (JsonBody *self, Request *request, GError **error)
       *self->text.data != '{')
     {
       json_view_init (&self->view, "", 0);
-      g_set_error_literal (error, STORE_ERROR, STORE_ERROR_INVALID,
-                           _ ("The body is no JSON object"));
+      request_set_error (error, "The body is no JSON object");
       return FALSE;
     }
   _lsobs_buffer_append_c (&self->text, '\0');

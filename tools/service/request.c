@@ -64,6 +64,18 @@ request_reset (Request *self)
 }
 
 void
+request_set_error (GError **error, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID, "%s", text);
+}
+
+void
 request_fail (Request *self, guint status, const char *message)
 {
   request_reset (self);

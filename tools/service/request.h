@@ -70,6 +70,9 @@ const char *request_get_query (Request *self, const char *name);
 /* Returns: (transfer full): all parameters of this name, NULL-terminated */
 char **request_dup_queries (Request *self, const char *name);
 
+/* Sets STORE_ERROR_INVALID. The text is for an answer, and so in English. */
+void request_set_error (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
 /* Sets the answer to {"error": …, "detail": …}. */
 void request_fail (Request *self, guint status, const char *message);
 /* The same for an error of the store. */

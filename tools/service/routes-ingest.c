@@ -8,6 +8,7 @@
 
 #include "lsobs/text/lsobs-compressor-private.h"
 
+#include "tools/service/language.h"
 #include "tools/service/routes.h"
 #include "tools/store/json-put.h"
 
@@ -32,9 +33,13 @@ read_intake (Request *request, IntakeKind kind, const char *id)
     }
   refused = intake_get_refused (request->intake);
   if (refused->len > 0)
-    /* TRANSLATORS: %u is a number, %s the name of a part of a request, and what is wrong with it */
-    g_message (_ ("Parts of a request that were left out: %u; the first one is %s"), refused->len,
-               (const char *) g_ptr_array_index (refused, 0));
+    {
+      language_speak_own ();
+      /* TRANSLATORS: %u is a number, %s the name of a part of a request, and what is wrong with it */
+      g_message (_ ("Parts of a request that were left out: %u; the first one is %s"), refused->len,
+                 (const char *) g_ptr_array_index (refused, 0));
+      language_speak_english ();
+    }
   if (intake_get_n_accepted (request->intake) > 0 || refused->len == 0)
     return TRUE;
   request_fail (request, 422, g_ptr_array_index (refused, 0));

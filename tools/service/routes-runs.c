@@ -234,8 +234,9 @@ read_examples (QueryBody *self, GError **error)
 static gboolean
 check_source (QueryBody *self, GError **error)
 {
-  static const char *const known[] = { "current", "historical", "lite", "root_lite",
-                                       "runs_feedbacks_rmt_wide", NULL };
+  static const char *const known[] = {
+    "current", "historical", "lite", "root_lite", "runs_feedbacks_rmt_wide", NULL
+  };
   g_autofree char *source = NULL;
 
   if (!json_body_get_text (&self->body, "data_source_type", &source, error))

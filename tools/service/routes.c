@@ -3,13 +3,11 @@
 
 #include <string.h>
 
-#include <glib/gi18n.h>
-
 #include "tools/service/body.h"
 #include "tools/service/routes.h"
 
 static const Route *const tables[] = { routes_ingest, routes_runs, routes_projects, routes_feedback,
-                                       routes_page };
+                                       routes_workspace, routes_page };
 
 /* Returns: (transfer full) (nullable): the words that stand for a star */
 static char **
@@ -67,15 +65,15 @@ routes_decode (Request *request)
       request->body = body;
       return TRUE;
     case BODY_UNKNOWN_ENCODING:
-      request_fail (request, 415, _ ("The compression of the body is not known"));
+      request_fail (request, 415, "The compression of the body is not known");
       return FALSE;
     case BODY_TOO_LARGE:
-      request_fail (request, 413, _ ("The body is too large"));
+      request_fail (request, 413, "The body is too large");
       return FALSE;
     case BODY_MALFORMED:
     default:
       request_fail (request, 400,
-                    _ ("The compression of the body is malformed, or the body is too large"));
+                    "The compression of the body is malformed, or the body is too large");
       return FALSE;
     }
 }

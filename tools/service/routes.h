@@ -14,6 +14,7 @@ extern const Route routes_runs[];
 extern const Route routes_projects[];
 extern const Route routes_feedback[];
 extern const Route routes_page[];
+extern const Route routes_workspace[];
 
 /* A step before a route: decompresses the body. Returns: FALSE with the answer */
 gboolean routes_decode (Request *request);

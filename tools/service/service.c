@@ -214,9 +214,8 @@ static void
 answer_person (Service *self, SoupServerMessage *message)
 {
   g_autofree char *text = g_strdup_printf (
-      /* TRANSLATORS: the first %s is a version, the second one an address */
-      _ ("lsobs %s receives traces here. Programs send them if these variables are set:\n\n"
-         "LANGSMITH_TRACING=true\nLANGSMITH_ENDPOINT=%s\nLANGSMITH_API_KEY=(the token)\n"),
+      "lsobs %s receives traces here. Programs send them if these variables are set:\n\n"
+      "LANGSMITH_TRACING=true\nLANGSMITH_ENDPOINT=%s\nLANGSMITH_API_KEY=(the token)\n",
       PACKAGE_VERSION, self->url);
 
   set_headers (message);
@@ -297,7 +296,7 @@ answer_live (Service *self, SoupServerMessage *message, GHashTable *query)
     return;
   soup_message_headers_replace (soup_server_message_get_response_headers (message), "Retry-After",
                                 "10");
-  answer_text (message, 503, _ ("Too many pages are open: close some"));
+  answer_text (message, 503, "Too many pages are open: close some");
 }
 
 static void
@@ -324,16 +323,14 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
     {
       soup_message_headers_replace (soup_server_message_get_response_headers (message),
                                     "Retry-After", "1");
-      answer_text (message, 503, _ ("Too many requests wait: try again"));
+      answer_text (message, 503, "Too many requests wait: try again");
       return;
     }
   request = new_request (message, path, query);
   request->route = routes_find (request, method, &other_method);
   if (request->route == NULL)
     {
-      g_autofree char *text =
-          /* TRANSLATORS: the first %s is a method of HTTP, the second one a path */
-          g_strdup_printf (_ ("lsobs does not have %s %s"), method, request->path);
+      g_autofree char *text = g_strdup_printf ("lsobs does not have %s %s", method, request->path);
       g_autofree char *valid = g_utf8_make_valid (text, -1);
 
       answer_text (message, other_method ? 405 : 404, valid);
@@ -357,9 +354,8 @@ static void
 answer_unknown (SoupServerMessage *message)
 {
   const char *accept = get_header (message, "Accept");
-  const char *text =
-      _ ("The token is missing or wrong: use the address that “lsobs serve” prints, and "
-         "its token as API key");
+  const char *text = N_ ("The token is missing or wrong: use the address that “lsobs serve” prints, and "
+                         "its token as API key");
   g_autofree char *escaped = NULL;
   g_autofree char *page = NULL;
 
@@ -370,7 +366,7 @@ answer_unknown (SoupServerMessage *message)
       answer_text (message, 401, text);
       return;
     }
-  escaped = g_markup_escape_text (text, -1);
+  escaped = g_markup_escape_text (_ (text), -1);
   page = g_strdup_printf ("<!DOCTYPE html>\n<meta charset=\"utf-8\">\n"
                           "<meta name=\"viewport\" content=\"width=device-width\">\n"
                           "<meta name=\"color-scheme\" content=\"light dark\">\n"
@@ -406,7 +402,7 @@ chunk_cb (SoupServerMessage *message, GBytes *chunk, gpointer data)
   if (count->n_bytes > BODY_MAX_SENT && soup_server_message_get_status (message) == 0)
     {
       ignore_body (message);
-      answer_text (message, 413, _ ("The body is too large"));
+      answer_text (message, 413, "The body is too large");
       /* What has been collected. */
       soup_message_body_truncate (soup_server_message_get_request_body (message));
     }
@@ -474,7 +470,7 @@ early_cb (SoupServer *server G_GNUC_UNUSED,
       if (soup_message_headers_get_content_length (headers) > BODY_MAX_SENT)
         {
           ignore_body (message);
-          answer_text (message, 413, _ ("The body is too large"));
+          answer_text (message, 413, "The body is too large");
         }
       g_signal_connect_data (message, "got-chunk", G_CALLBACK (chunk_cb), g_new0 (BodyCount, 1),
                              free_count_cb, 0);
@@ -490,7 +486,7 @@ early_cb (SoupServer *server G_GNUC_UNUSED,
     case ACCESS_FOREIGN:
     default:
       ignore_body (message);
-      answer_text (message, 403, _ ("The request comes from another page, or for another host"));
+      answer_text (message, 403, "The request comes from another page, or for another host");
       break;
     }
   g_signal_connect_data (message, "got-chunk", G_CALLBACK (chunk_cb), g_new0 (BodyCount, 1),

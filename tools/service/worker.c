@@ -3,6 +3,7 @@
 
 #include <glib/gi18n.h>
 
+#include "tools/service/language.h"
 #include "tools/service/worker.h"
 #include "tools/store/removal.h"
 
@@ -132,7 +133,7 @@ tell_failed (GError *error)
   g_error_free (error);
 }
 
-/* Deletes what is too old, and what is too much. */
+/* Deletes what is too old, and what is too much. What it says is for the log. */
 static void
 apply_limits (Worker *self)
 {
@@ -141,6 +142,7 @@ apply_limits (Worker *self)
   RemovalCount large = { 0 };
   GError *error = NULL;
 
+  language_speak_own ();
   if (self->limits.max_age > 0 && (self->age_time == 0 || now - self->age_time > AGE_PAUSE))
     {
       self->age_time = now;
@@ -156,6 +158,7 @@ apply_limits (Worker *self)
         tell_failed (g_steal_pointer (&error));
       tell_removed (&large, _ ("the database is larger than the limit (--max-size)"));
     }
+  language_speak_english ();
 }
 
 /* --- writing --- */
@@ -257,6 +260,7 @@ write_thread (gpointer data)
   Worker *self = data;
   g_autoptr (GPtrArray) group = g_ptr_array_new ();
 
+  language_speak_english ();
   apply_limits (self);
   for (;;)
     {
@@ -297,6 +301,7 @@ read_thread (gpointer data)
   Worker *self = data;
   Request *request;
 
+  language_speak_english ();
   while ((request = g_async_queue_pop (self->reads.queue)) != &end_mark)
     {
       GError *error = NULL;
@@ -321,6 +326,7 @@ body_thread (gpointer data)
   Worker *self = data;
   Request *request;
 
+  language_speak_english ();
   while ((request = g_async_queue_pop (self->bodies.queue)) != &end_mark)
     if (request->route->prepare (request))
       push_to_store (self, request);

@@ -282,8 +282,7 @@ project_list (Store *store,
   };
 #undef LIST
   Database *database = store_get_database (store);
-  sqlite3_stmt *statement =
-      database_get (database, texts[order], error);
+  sqlite3_stmt *statement = database_get (database, texts[order], error);
   g_autoptr (GPtrArray) list = g_ptr_array_new_with_free_func ((GDestroyNotify) project_free);
   int result;
 
