@@ -4,8 +4,11 @@
 // "./dev js-client-test", which installs the client: node langsmith-client.mjs URL TOKEN
 
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
+import { randomUUID, webcrypto } from "node:crypto";
 import { AgentAddress, Client, RunTree } from "langsmith";
+
+// The client needs it, and Node.js 18, which Debian 12 has, does not set it.
+globalThis.crypto ??= webcrypto;
 
 const [url, token] = process.argv.slice(2);
 
