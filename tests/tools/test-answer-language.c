@@ -119,8 +119,9 @@ test_answers (void)
   batched = ask (worker, "POST", "/runs/batch", batch, 202);
   g_log_set_default_handler (old, NULL);
   g_assert_nonnull (strstr (batched, "is malformed"));
-  head = g_strdup_printf (
-      translate ("Parts of a request that were left out: %u; the first one is %s"), 1, "post[1]");
+  head =
+      g_strdup_printf (translate ("Parts of a request that were left out: %u; the first one is %s"),
+                       1, "post[1]");
   g_assert_true (g_str_has_prefix (logged, head));
   assert_own_language (database);
   worker_free (worker);

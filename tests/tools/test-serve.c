@@ -440,9 +440,18 @@ test_full (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (accepted->len, >, 5);
   json_node_unref (serve_ask (fixture, "POST", "/runs/query", "{}", 200));
   serve_stop (fixture, SIGTERM);
-  /* With room again, all goes on. */
+  /* With room again, what was refused is taken when the client sends it again. */
   serve_start (fixture, NULL, NULL);
   assert_all_there (fixture, accepted);
+  for (guint i = 0; i < n_full; i++)
+    {
+      g_autofree char *json =
+          g_strdup_printf ("{'id':'01900000-0000-7000-8000-%012u','inputs':{'t':'%s'}}",
+                           accepted->len + i + 1, filler);
+
+      json_node_unref (serve_ask (fixture, "POST", "/runs", json, 202));
+    }
+  g_assert_cmpint (count (fixture, "SELECT count(*) FROM runs"), ==, accepted->len + n_full);
   json_node_unref (serve_ask (fixture, "POST", "/runs", "{'id':'" TEST_ROOT "'}", 202));
 }
 
@@ -479,6 +488,16 @@ test_retention (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (test_query_int (store, "SELECT count(*) FROM runs"), <, 12);
   g_assert_cmpint (test_query_int (store, "SELECT count(*) FROM runs"), >, 2);
   run_free (test_load (store, "01900000-0000-7000-8000-000000000030"));
+}
+
+/* What gets too old is deleted while no request comes. */
+static void
+test_idle_retention (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  serve_start (fixture, NULL, "--max-age=1s");
+  json_node_unref (serve_ask (fixture, "POST", "/runs", "{'id':'" RUN_1 "'}", 202));
+  g_assert_true (test_wait_until (is_told, fixture, TEST_TIMEOUT_MS));
+  g_assert_cmpint (count (fixture, "SELECT count(*) FROM runs"), ==, 0);
 }
 
 static void
@@ -606,6 +625,7 @@ main (int argc, char **argv)
   ADD ("/serve/killed", NULL, test_killed);
   ADD ("/serve/full", NULL, test_full);
   ADD ("/serve/retention", NULL, test_retention);
+  ADD ("/serve/idle-retention", NULL, test_idle_retention);
   ADD ("/serve/troubles", NULL, test_troubles);
   ADD ("/serve/help", NULL, test_help);
   ADD ("/serve/delete", NULL, test_delete);

@@ -442,6 +442,20 @@ exchange_token (Service *self, SoupServerMessage *message)
   soup_server_message_set_redirect (message, SOUP_STATUS_SEE_OTHER, target->str);
 }
 
+/* Returns: (nullable): what the header Host says, if that is one host, and the one in the address, which a
+ * request for a proxy has, is the same. If there are two headers, the list is no name. */
+static const char *
+get_host (SoupServerMessage *message)
+{
+  const char *host =
+      soup_message_headers_get_list (soup_server_message_get_request_headers (message), "Host");
+  const char *name = g_uri_get_host (soup_server_message_get_uri (message));
+  const char *at = host != NULL && *host == '[' ? host + 1 : host;
+
+  return at != NULL && name != NULL && g_ascii_strncasecmp (at, name, strlen (name)) == 0 ? host
+                                                                                          : NULL;
+}
+
 /* Who may not ask is answered before the body is read. */
 static void
 early_cb (SoupServer *server G_GNUC_UNUSED,
@@ -454,8 +468,8 @@ early_cb (SoupServer *server G_GNUC_UNUSED,
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
   const AccessRequest request = {
     .method = soup_server_message_get_method (message),
-    /* If there are two, the list is no name, and no page of this service. */
-    .host = soup_message_headers_get_list (headers, "Host"),
+    .host = get_host (message),
+    /* If there are two, the list is no page of this service. */
     .origin = soup_message_headers_get_list (headers, "Origin"),
     .site = soup_message_headers_get_list (headers, "Sec-Fetch-Site"),
     .api_key = get_header (message, "x-api-key"),

@@ -6,6 +6,7 @@
 #include "tools/service/language.h"
 #include "tools/service/worker.h"
 #include "tools/store/removal.h"
+#include "tools/store/time-text.h"
 
 /* What is written in one transaction at most. */
 #define MAX_GROUP       64
@@ -161,6 +162,21 @@ apply_limits (Worker *self)
   language_speak_english ();
 }
 
+/* Returns: how long no trace gets too old, in µs, or -1 if there is none */
+static gint64
+get_time_left (Worker *self)
+{
+  gint64 received;
+  gint64 left;
+
+  if (self->limits.max_age <= 0 || !removal_find_next (self->writes.store, &received, NULL) ||
+      received == TIME_NONE)
+    return -1;
+  /* What is just as old as the limit stays, so that a ms more is waited. */
+  left = received + self->limits.max_age - g_get_real_time () + 1000;
+  return MAX (left, 0);
+}
+
 /* --- writing --- */
 
 /* Whether the error is about the database, so that nothing of the transaction counts. */
@@ -254,6 +270,38 @@ take_group (WorkerThread *from, GPtrArray *group, Request *request)
   return request;
 }
 
+/* Waits for a request. Meanwhile, what was written is brought to the disk, and what gets too old is deleted;
+ * there is one time to wake up for each, and none if there is nothing to do. */
+static Request *
+wait_for_request (Worker *self)
+{
+  gboolean is_stuck = FALSE;
+
+  for (;;)
+    {
+      gint64 left = self->is_synced ? get_time_left (self) : SYNC_DELAY;
+      Request *request;
+
+      /* What could not be deleted just now is not tried again all the time. */
+      if (left == 0 && is_stuck)
+        left = AGE_PAUSE;
+      request = left < 0 ? g_async_queue_pop (self->writes.queue)
+                         : g_async_queue_timeout_pop (self->writes.queue, (guint64) left);
+      if (request != NULL)
+        return request;
+      if (!self->is_synced)
+        {
+          store_sync (self->writes.store, NULL);
+          self->is_synced = TRUE;
+          continue;
+        }
+      self->age_time = 0;
+      apply_limits (self);
+      is_stuck = get_time_left (self) == 0;
+      self->is_synced = FALSE;
+    }
+}
+
 static gpointer
 write_thread (gpointer data)
 {
@@ -264,16 +312,8 @@ write_thread (gpointer data)
   apply_limits (self);
   for (;;)
     {
-      Request *request = self->is_synced
-                             ? g_async_queue_pop (self->writes.queue)
-                             : g_async_queue_timeout_pop (self->writes.queue, SYNC_DELAY);
+      Request *request = wait_for_request (self);
 
-      if (request == NULL)
-        {
-          store_sync (self->writes.store, NULL);
-          self->is_synced = TRUE;
-          continue;
-        }
       request = take_group (&self->writes, group, request);
       write_group (self, group);
       if (request == &end_mark)

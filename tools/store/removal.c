@@ -226,6 +226,15 @@ delete_orphans (Store *store, gint64 time, GError **error)
 }
 
 gboolean
+removal_find_next (Store *store, gint64 *received, GError **error)
+{
+  return database_query_int (store_get_database (store), received, TIME_NONE, error,
+                             "SELECT max(received) FROM runs WHERE trace_id ="
+                             " (SELECT trace_id FROM runs ORDER BY seq LIMIT 1)",
+                             "");
+}
+
+gboolean
 removal_delete_older (Store *store, gint64 time, RemovalCount *count, GError **error)
 {
   gint64 seq = 0;

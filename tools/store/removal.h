@@ -37,4 +37,8 @@ gboolean removal_delete_older (Store *store, gint64 time, RemovalCount *count, G
  * if it has no more now. */
 gboolean removal_shrink (Store *store, gint64 bytes, RemovalCount *count, GError **error);
 
+/* Sets @received to when the last run of the oldest trace has come, in µs, or to TIME_NONE if there is no
+ * trace: from then on, removal_delete_older () has nothing to do until that is too old. */
+gboolean removal_find_next (Store *store, gint64 *received, GError **error);
+
 G_END_DECLS
