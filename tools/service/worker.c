@@ -162,7 +162,7 @@ apply_limits (Worker *self)
   language_speak_english ();
 }
 
-/* Returns: how long no trace gets too old, in µs, or -1 if there is none */
+/* Returns: the µs until the oldest trace is too old, or -1 if there is no trace */
 static gint64
 get_time_left (Worker *self)
 {
