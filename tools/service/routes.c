@@ -6,8 +6,8 @@
 #include "tools/service/body.h"
 #include "tools/service/routes.h"
 
-static const Route *const tables[] = { routes_ingest, routes_runs, routes_projects, routes_feedback,
-                                       routes_workspace, routes_page };
+static const Route *const tables[] = { routes_ingest,   routes_runs,      routes_projects,
+                                       routes_feedback, routes_workspace, routes_page };
 
 /* Returns: (transfer full) (nullable): the words that stand for a star */
 static char **

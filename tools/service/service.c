@@ -354,8 +354,9 @@ static void
 answer_unknown (SoupServerMessage *message)
 {
   const char *accept = get_header (message, "Accept");
-  const char *text = N_ ("The token is missing or wrong: use the address that “lsobs serve” prints, and "
-                         "its token as API key");
+  const char *text =
+      N_ ("The token is missing or wrong: use the address that “lsobs serve” prints, and "
+          "its token as API key");
   g_autofree char *escaped = NULL;
   g_autofree char *page = NULL;
 
