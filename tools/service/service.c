@@ -261,8 +261,8 @@ answer_page (Service *self, SoupServerMessage *message, const char *path, GHashT
     return FALSE;
   if (g_str_has_prefix (path, "/page/"))
     return answer_page_file (message, path + strlen ("/page/"));
-  /* Paths of the API are for those who do not ask for HTML. */
-  if (is_browser && page_file_is_address (path))
+  /* Who does not ask for HTML gets the address in words from "/". */
+  if ((is_browser || strcmp (path, "/") != 0) && page_file_is_address (path))
     return answer_page_file (message, "index.html");
   address =
       page_file_dup_address (path, query != NULL ? g_hash_table_lookup (query, "trace_id") : NULL);
