@@ -249,16 +249,17 @@ start_run (LsobsExporter *exporter, const LsobsRunStart *start)
 static LsobsRun *
 start_root (LsobsExporter *exporter, const LsobsRunStart *start)
 {
-  g_autoptr (LsobsExporter) reference = g_object_ref (exporter);
+  g_autoptr (LsobsExporter) held = NULL;
   g_autofree char *project = NULL;
   LsobsRunStart root = *start;
 
   if (start->earlier != NULL)
     return start_run (exporter, start);
+  held = g_object_ref (exporter);
   root.is_left_out = _lsobs_binding_hook_leaves_out_root (&project);
   if (root.project == NULL)
     root.project = project;
-  return start_run (exporter, &root);
+  return start_run (held, &root);
 }
 
 /* @exporter: of a root; a run with a parent goes where its parent goes
