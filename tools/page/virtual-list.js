@@ -147,14 +147,16 @@ export class VirtualList {
                 row.element.remove();
                 this.#rows.delete(key);
             }
+        let above = null;
         for (let i = start; i < end; i++)
-            this.#renderRow(this.#items[i], i, height);
+            above = this.#renderRow(this.#items[i], i, height, above);
         this.#tellActive();
         if (end > this.#items.length - SPARE)
             this.#options.onEnd?.();
     }
 
-    #renderRow(item, index, height) {
+    // above: the element of the row above it. Returns: the element of the row
+    #renderRow(item, index, height, above) {
         const key = this.#options.keyOf(item);
         const old = this.#rows.get(key);
         let row = old;
@@ -163,12 +165,10 @@ export class VirtualList {
             row = {item, element: this.#options.makeRow(item, index), index: -1};
             row.element.id = old?.element.id ?? newId(this.#prefix);
             row.element.classList.add('row');
-            if (old)
-                old.element.replaceWith(row.element);
-            else
-                this.#insert(row.element, index);
+            old?.element.replaceWith(row.element);
             this.#rows.set(key, row);
         }
+        this.#place(row.element, above);
         if (row.index !== index) {
             row.index = index;
             row.element.dataset.index = index;
@@ -177,16 +177,15 @@ export class VirtualList {
                 row.element.setAttribute('aria-rowindex', index + 2);
         }
         row.element.classList.toggle('active', key === this.#active);
+        return row.element;
     }
 
-    // Screen readers read the rows in the order of the document.
-    #insert(element, index) {
-        for (const row of this.#space.children)
-            if (Number(row.dataset.index) > index) {
-                row.before(element);
-                return;
-            }
-        this.#space.append(element);
+    // Screen readers read the rows in the order of the document: a row is behind the one above it.
+    #place(element, above) {
+        const next = above ? above.nextElementSibling : this.#space.firstElementChild;
+
+        if (next !== element)
+            this.#space.insertBefore(element, next);
     }
 
     #tellActive() {
