@@ -14,7 +14,8 @@ import tempfile
 import time
 
 ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'
-LIMIT_S = 60
+# How long a condition is waited for; less while one writes a test.
+LIMIT_S = int(os.environ.get('LSOBS_PAGE_LIMIT', '60'))
 
 KEYS = {
     'Enter': '\ue007', 'Escape': '\ue00c', 'Tab': '\ue004', 'Shift': '\ue008', 'Control': '\ue009',
@@ -40,7 +41,7 @@ def wait_until(condition, what, limit_s=LIMIT_S):
         if result:
             return result
         if time.monotonic() > end:
-            raise AssertionError(f'waited {limit_s} s in vain: {what() if callable(what) else what}')
+            raise AssertionError(f'waited {limit_s} s in vain: {str(what() if callable(what) else what)[:2000]}')
         time.sleep(pause)
         pause = min(pause * 1.5, 0.2)
 
