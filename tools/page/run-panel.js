@@ -188,11 +188,15 @@ export class RunPanel {
         fill(this.#tabs, TABS.map(name => h('button', {
             type: 'button', class: 'tab', role: 'tab', id: `${this.#body.id}-${name}`, 'aria-selected': String(name === this.#tab),
             'aria-controls': this.#body.id, tabindex: name === this.#tab ? 0 : -1,
-            on: {click: () => setQuery({tab: name === 'run' ? null : name}), keydown: event => this.#tabKey(event)},
+            on: {click: () => this.#goToTab(name), keydown: event => this.#tabKey(event)},
         }, labels[name])));
         this.#body.setAttribute('aria-labelledby', `${this.#body.id}-${this.#tab}`);
         if (focused)
             this.#tabs.querySelector('[aria-selected=true]').focus();
+    }
+
+    #goToTab(name) {
+        setQuery({tab: name === TABS[0] ? null : name});
     }
 
     #tabKey(event) {
@@ -202,7 +206,7 @@ export class RunPanel {
         if (next === undefined)
             return;
         event.preventDefault();
-        setQuery({tab: TABS[(next + TABS.length) % TABS.length]});
+        this.#goToTab(TABS[(next + TABS.length) % TABS.length]);
         this.#tabs.querySelector('[aria-selected=true]').focus();
     }
 

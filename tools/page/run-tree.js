@@ -21,6 +21,7 @@ export class RunTree {
     #options;
     #range = null;
     #head = h('div', {class: 'tree-head'});
+    #count = h('div', {class: 'tree-head-name'});
     #found = new Set();
     #rows = new Map();
 
@@ -45,7 +46,8 @@ export class RunTree {
 
         this.#range = range;
         if (moved)
-            fill(this.#head, h('div', {class: 'tree-head-name'}, ngettext('{n} run', '{n} runs', this.#model.size)), makeScale(range));
+            fill(this.#head, this.#count, makeScale(range));
+        this.#count.textContent = ngettext('{n} run', '{n} runs', this.#model.size);
         // A row stays the same object, and is not made again, if nothing of it has changed.
         const rows = this.#model.flatten().map(row => {
             const old = this.#rows.get(row.run.id);

@@ -99,13 +99,16 @@ export function showTrace(host, address, signal) {
 
     // --- other traces ---
 
+    // Those of the list from which the trace was opened. A list with filters, or in another order, ends where it
+    // ends; else the traces of the project follow.
     function neighbours() {
         const place = recallTraces(trace?.project?.id);
         const index = place ? place.ids.indexOf(id) : -1;
+        const isAll = index < 0 || !place.address.includes('?');
 
         return {
-            previous: index > 0 ? place.ids[index - 1] : index < 0 ? trace?.previous : trace?.previous ?? null,
-            next: index >= 0 && index < place.ids.length - 1 ? place.ids[index + 1] : trace?.next,
+            previous: index > 0 ? place.ids[index - 1] : isAll ? trace?.previous : null,
+            next: index >= 0 && index < place.ids.length - 1 ? place.ids[index + 1] : isAll ? trace?.next : null,
         };
     }
 
