@@ -66,7 +66,7 @@ class Stage:
     @functools.cached_property
     def failed(self):
         service = self.new_service()
-        seeds.seed_failed(service)
+        service.tree = seeds.seed_failed(service)
         return service
 
     @functools.cached_property
