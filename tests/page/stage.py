@@ -71,11 +71,16 @@ class Stage:
 
     @functools.cached_property
     def desk(self):
-        """A service with a bit of all; its ids are in desk.ids."""
+        """A service with a bit of all, which no test changes; its ids are in desk.ids."""
         service = self.new_service()
         service.ids = seeds.seed_desk(service)
         service.ids['project'] = service.project_id('travel-agent')
         return service
+
+    @functools.cached_property
+    def scratch(self):
+        """A service for tests that write, each to projects of its own."""
+        return self.new_service()
 
     @functools.cached_property
     def hostile(self):

@@ -202,8 +202,8 @@ def test_dialog_keeps_focus(stage):
 
 def test_confirmation_by_keys(stage):
     """Enter in a question does not delete: what is safe has the focus."""
-    service = stage.desk
-    tree = seeds.agent_trace('short-lived', seeds.now())
+    service = stage.scratch
+    tree = seeds.agent_trace('short-lived-keys', seeds.now())
     service.post_runs(tree.runs)
     page = Page(stage, service)
     page.open_trace(tree.root)

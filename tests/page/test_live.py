@@ -22,10 +22,10 @@ def make_project(stage, n=30):
     runs = []
     for i in range(n):
         runs += seeds.agent_trace(name, seeds.now() - seeds.seconds(60 + i), question=f'Question {i}').runs
-    stage.desk.post_runs(runs)
-    page = Page(stage, stage.desk)
+    stage.scratch.post_runs(runs)
+    page = Page(stage, stage.scratch)
     page.name = name
-    page.project = stage.desk.project_id(name)
+    page.project = stage.scratch.project_id(name)
     return page
 
 

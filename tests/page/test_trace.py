@@ -194,7 +194,7 @@ def test_usage_and_metadata(stage):
 
 
 def give_feedback_trace(stage):
-    service = stage.desk
+    service = stage.scratch
     tree = seeds.agent_trace('feedback', seeds.now())
     service.post_runs(tree.runs)
     page = Page(stage, service)
@@ -311,8 +311,8 @@ def test_search_in_trace(stage):
 
 
 def test_delete_asks(stage):
-    service = stage.desk
-    tree = seeds.agent_trace('short-lived', seeds.now())
+    service = stage.scratch
+    tree = seeds.agent_trace('short-lived-1', seeds.now())
     service.post_runs(tree.runs)
     page = Page(stage, service)
     page.open_trace(tree.root)
@@ -328,8 +328,8 @@ def test_delete_asks(stage):
 
 def test_deleted_by_others(stage):
     """A trace that somebody else deletes is said to be gone."""
-    service = stage.desk
-    tree = seeds.agent_trace('short-lived', seeds.now())
+    service = stage.scratch
+    tree = seeds.agent_trace('short-lived-2', seeds.now())
     service.post_runs(tree.runs)
     page = Page(stage, service)
     page.open_trace(tree.root)
@@ -340,7 +340,7 @@ def test_deleted_by_others(stage):
 
 def test_run_without_contents(stage):
     """Runs that came in part, or have nothing in them, are shown all the same."""
-    service = stage.desk
+    service = stage.scratch
     tree = seeds.Tree('odd', seeds.now())
     root = tree.run('', 'chain', None, 0, 1, inputs=None, outputs=None)
     tree.run('orphan', 'unheard-of', root, 0.2, 0.1, inputs={'input': None}, outputs={'output': ''})

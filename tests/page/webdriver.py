@@ -159,6 +159,7 @@ class Browser:
             'goog:loggingPrefs': {'browser': 'ALL', 'performance': 'ALL'},
         }}})
         self.path = f'/session/{answer["sessionId"]}'
+        self.is_narrow = False
         for script in scripts_before:
             self.before_each_page(script)
 
@@ -307,6 +308,7 @@ class Browser:
         self.cdp('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=scale,
                  mobile=width < 600)
         self.cdp('Emulation.setTouchEmulationEnabled', enabled=width < 600)
+        self.is_narrow = width < 600
 
     def screenshot(self, file, full=False):
         if full:

@@ -54,11 +54,12 @@ function makeLiveSign() {
             lost: _('Connection lost: trying again'),
         };
 
+        // That all is as it should be is not worth a word, unless it was not.
+        if (live.state === 'lost' || live.state === 'open' && sign.dataset.state === 'lost')
+            say(messages[live.state]);
         sign.dataset.state = live.state;
         sign.title = live.state === 'open' ? _('What is shown changes as the programs go on') : '';
         text.textContent = messages[live.state];
-        if (live.state !== 'connecting')
-            say(messages[live.state]);
     }
 
     live.addEventListener('state', show);

@@ -18,15 +18,18 @@ function makeScalar(value) {
 }
 
 function makeMembers(entries, total, depth, isList) {
-    return h('dl', {class: isList ? 'members items' : 'members'},
+    const list = h('dl', {class: isList ? 'members items' : 'members'},
         entries.map(([name, value]) => {
             const isBig = typeof value === 'object' && value !== null || typeof value === 'string' && (value.length > 60 || value.includes('\n'));
 
             return h('div', {class: isBig ? 'member big' : 'member'},
                 h('dt', {}, h('bdi', {}, toLine(name))), h('dd', {}, makeValue(value, depth + 1)));
-        }),
-        total > entries.length && h('p', {class: 'hint'},
-            ngettext('{n} more is in the JSON view', '{n} more are in the JSON view', total - entries.length)));
+        }));
+
+    if (total === entries.length)
+        return list;
+    return h('div', {}, list, h('p', {class: 'hint'},
+        ngettext('{n} more is in the JSON view', '{n} more are in the JSON view', total - entries.length)));
 }
 
 export function makeValue(value, depth = 0) {
