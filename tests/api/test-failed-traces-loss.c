@@ -683,7 +683,9 @@ test_told (Fixture *fixture, gconstpointer data)
   g_assert_false (lsobs_exporter_shutdown (fixture->base.exporter, END_MS, NULL, NULL));
   /* On a busy machine, the batch under way may have been taken before it was full. */
   n_lost = data != NULL ? 30 : 10 + (guint) g_atomic_int_get (&transport->n_stuck);
-  g_assert_cmpuint (g_hash_table_size (transport->lost), ==, n_lost);
+  /* What was handed over last, at the very end, is not asked for in the first case. */
+  g_assert_cmpuint (g_hash_table_size (transport->lost), <=, n_lost);
+  g_assert_cmpuint (g_hash_table_size (transport->lost), >=, data != NULL ? 30 : 11);
   g_assert_cmpint (transport->reason, ==, LSOBS_DROP_REASON_SHUTDOWN);
   g_assert_cmpuint (transport->n_hurries, ==, 1);
   g_assert_cmpuint (transport->n_settled, >, 2);
