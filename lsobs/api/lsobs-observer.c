@@ -597,6 +597,13 @@ lsobs_observer_reconfigure (LsobsObserver *self, LsobsConfig *config, GError **e
   return TRUE;
 }
 
+/* Returns: (nullable): the project that a caller names; no name is that of the config */
+static const char *
+find_project (const char *name)
+{
+  return name != NULL && *name != '\0' ? name : NULL;
+}
+
 /* @start: without a parent
  * @nested: whether the run is below the current run of this thread
  * Returns: (transfer full) */
@@ -756,15 +763,15 @@ lsobs_observer_start_run_in_project (LsobsObserver *self,
                                      LsobsRunType run_type,
                                      JsonNode *inputs)
 {
-  const char *project = project_name != NULL && *project_name != '\0' ? project_name : NULL;
-
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
   return start_run (self,
-                    &(LsobsRunStart){
-                        .name = name, .run_type = run_type, .inputs = inputs, .project = project },
+                    &(LsobsRunStart){ .name = name,
+                                      .run_type = run_type,
+                                      .inputs = inputs,
+                                      .project = find_project (project_name) },
                     FALSE);
 }
 
@@ -882,15 +889,15 @@ lsobs_observer_start_nested_run_in_project (LsobsObserver *self,
                                             LsobsRunType run_type,
                                             JsonNode *inputs)
 {
-  const char *project = project_name != NULL && *project_name != '\0' ? project_name : NULL;
-
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
   g_return_val_if_fail (name != NULL, NULL);
   g_return_val_if_fail ((guint) run_type <= LSOBS_RUN_TYPE_PARSER, NULL);
 
   return start_run (self,
-                    &(LsobsRunStart){
-                        .name = name, .run_type = run_type, .inputs = inputs, .project = project },
+                    &(LsobsRunStart){ .name = name,
+                                      .run_type = run_type,
+                                      .inputs = inputs,
+                                      .project = find_project (project_name) },
                     TRUE);
 }
 

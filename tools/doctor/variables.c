@@ -85,7 +85,7 @@ static const char *const foreign[] = {
 /* More differences than this are another word. */
 #define MAX_DISTANCE 2
 
-/* Longer names are none of ours. */
+/* The longest name that lsobs reads is shorter, in bytes. */
 #define MAX_NAME 64
 
 /* A file of profiles that is not there. */

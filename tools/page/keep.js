@@ -17,6 +17,6 @@ export function keepState(scroller, change) {
         if (sizes[i] > 2 && one.childElementCount <= 2)
             one.lastElementChild.click();
     });
-    // Whoever reads the end goes on reading the end.
+    // If the end was in view, it stays in view.
     scroller.scrollTop = atEnd ? scroller.scrollHeight : top;
 }

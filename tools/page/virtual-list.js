@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // A list of any length. Only the rows that are seen are in the document; all have the same height. One row is
-// the active one: keys move it, and a screen reader is told of it by aria-activedescendant.
+// active: keys choose it, and aria-activedescendant names it for screen readers.
 
 import {h, newId} from './element.js';
 
