@@ -500,6 +500,56 @@ test_idle_retention (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (count (fixture, "SELECT count(*) FROM runs"), ==, 0);
 }
 
+static gboolean
+is_warned (gpointer data)
+{
+  ServeFixture *fixture = data;
+  g_autofree char *path = g_build_filename (fixture->folder, "errors", NULL);
+  g_autofree char *text = NULL;
+
+  return g_file_get_contents (path, &text, NULL, NULL) && strstr (text, "power cut") != NULL;
+}
+
+#define MARK "a text that is found in the file itself"
+
+static gboolean
+is_in_file (gpointer data)
+{
+  ServeFixture *fixture = data;
+  g_autofree char *text = NULL;
+  gsize len;
+
+  return g_file_get_contents (fixture->database, &text, &len, NULL) &&
+         memmem (text, len, MARK, strlen (MARK)) != NULL;
+}
+
+/* What could not be brought to the disk is brought there as soon as that works, while no request comes. */
+static void
+test_disk_later (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+  Store *reader;
+  Store *writer;
+
+  /* It warns. */
+  serve_start (fixture, "unset G_DEBUG;", NULL);
+  writer = store_open (fixture->database, DATABASE_READ_WRITE, &error);
+  g_assert_no_error (error);
+  g_assert_true (store_sync (writer, NULL));
+  reader = serve_open_store (fixture);
+  g_assert_true (database_execute (store_get_database (reader), "BEGIN", NULL));
+  g_assert_cmpint (test_query_int (reader, "SELECT count(*) FROM runs"), ==, 0);
+  json_node_unref (
+      serve_ask (fixture, "POST", "/runs", "{'id':'" RUN_1 "','inputs':{'t':'" MARK "'}}", 202));
+  g_assert_true (store_begin (writer, &error));
+  g_assert_true (test_wait_until (is_warned, fixture, TEST_TIMEOUT_MS));
+  g_assert_false (is_in_file (fixture));
+  store_rollback (writer);
+  store_close (reader);
+  g_assert_true (test_wait_until (is_in_file, fixture, TEST_TIMEOUT_MS));
+  store_close (writer);
+}
+
 static void
 assert_fails (ServeFixture *fixture, int code, const char *words, const char *text)
 {
@@ -626,6 +676,7 @@ main (int argc, char **argv)
   ADD ("/serve/full", NULL, test_full);
   ADD ("/serve/retention", NULL, test_retention);
   ADD ("/serve/idle-retention", NULL, test_idle_retention);
+  ADD ("/serve/disk-later", NULL, test_disk_later);
   ADD ("/serve/troubles", NULL, test_troubles);
   ADD ("/serve/help", NULL, test_help);
   ADD ("/serve/delete", NULL, test_delete);

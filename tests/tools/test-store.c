@@ -507,6 +507,103 @@ test_killed (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (found, <=, n + 1);
 }
 
+/* --- what waits for the disk --- */
+
+/* How often this process has waited for the disk to have the log of a database. */
+static guint n_log_syncs = 0;
+
+static void
+count_sync (int fd)
+{
+  g_autofree char *link = g_strdup_printf ("/proc/self/fd/%d", fd);
+  g_autofree char *path = g_file_read_link (link, NULL);
+
+  if (path != NULL && g_str_has_suffix (path, "-wal"))
+    n_log_syncs++;
+}
+
+/* In place of those of the C library, for SQLite, too. */
+__attribute__ ((visibility ("default"))) int
+fsync (int fd)
+{
+  count_sync (fd);
+  return 0;
+}
+
+__attribute__ ((visibility ("default"))) int
+fdatasync (int fd)
+{
+  count_sync (fd);
+  return 0;
+}
+
+/* What was written is on the disk, whoever reads meanwhile. */
+static void
+test_sync (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) reader = NULL;
+
+  test_apply (fixture->store, CHANGE_CREATE, CREATE_ROOT);
+  n_log_syncs = 0;
+  g_assert_true (store_sync (fixture->store, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (n_log_syncs, ==, 1);
+  /* There is nothing more to write. */
+  g_assert_true (store_sync (fixture->store, &error));
+  g_assert_cmpuint (n_log_syncs, ==, 1);
+
+  /* A reader of the state before keeps the log from being brought into the file. */
+  reader = store_open (fixture->path, DATABASE_READ_ONLY, &error);
+  g_assert_no_error (error);
+  g_assert_true (database_execute (store_get_database (reader), "BEGIN", NULL));
+  g_assert_cmpint (test_query_int (reader, "SELECT count(*) FROM runs"), ==, 1);
+  for (guint i = 1; i <= 3; i++)
+    {
+      apply_numbered (fixture->store, i, 1000);
+      n_log_syncs = 0;
+      g_assert_true (store_sync (fixture->store, &error));
+      g_assert_no_error (error);
+      g_assert_cmpuint (n_log_syncs, >, 0);
+    }
+  /* Other commits do not wait. */
+  n_log_syncs = 0;
+  apply_numbered (fixture->store, 4, 1000);
+  g_assert_cmpuint (n_log_syncs, ==, 0);
+  g_assert_cmpint (test_query_int (reader, "SELECT count(*) FROM runs"), ==, 1);
+}
+
+/* A reader together with another writer keeps it off: it fails, and succeeds when they are gone. */
+static void
+test_sync_fails (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) other = NULL;
+  Store *reader;
+
+  g_assert_true (store_sync (fixture->store, NULL));
+  other = store_open (fixture->path, DATABASE_READ_WRITE, &error);
+  g_assert_no_error (error);
+  reader = store_open (fixture->path, DATABASE_READ_ONLY, &error);
+  g_assert_no_error (error);
+  g_assert_true (database_execute (store_get_database (reader), "BEGIN", NULL));
+  g_assert_cmpint (test_query_int (reader, "SELECT count(*) FROM runs"), ==, 0);
+  apply_numbered (fixture->store, 1, 1000);
+  g_assert_true (store_begin (other, &error));
+  g_assert_false (store_sync (fixture->store, &error));
+  g_assert_error (error, STORE_ERROR, STORE_ERROR_BUSY);
+  g_clear_error (&error);
+  store_rollback (other);
+  store_close (reader);
+  n_log_syncs = 0;
+  g_assert_true (store_sync (fixture->store, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (n_log_syncs, >, 0);
+  /* The store is as it was. */
+  apply_numbered (fixture->store, 2, 1000);
+  g_assert_cmpint (test_query_int (fixture->store, "SELECT count(*) FROM runs"), ==, 2);
+}
+
 #define ADD(path, data, func) \
  g_test_add (path, StoreFixture, data, store_fixture_set_up, func, store_fixture_tear_down)
 
@@ -535,5 +632,7 @@ main (int argc, char **argv)
   ADD ("/store/versions", NULL, test_versions);
   ADD ("/store/upgrade", NULL, test_upgrade);
   ADD ("/store/killed", NULL, test_killed);
+  ADD ("/store/sync", NULL, test_sync);
+  ADD ("/store/sync-fails", NULL, test_sync_fails);
   return g_test_run ();
 }

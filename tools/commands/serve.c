@@ -195,8 +195,10 @@ run (char **words)
 const Command command_serve = {
   .name = "serve",
   .summary = N_ ("Receive, keep and show traces on this machine"),
-  .details = N_ ("What was answered is kept if this program is killed. After a power cut, the last "
-                 "requests may be missing."),
+  .details =
+      N_ ("What was answered is kept if this program is killed. It is brought to the disk when no "
+          "request has come for two seconds: a power cut before that may lose the last "
+          "requests."),
   .entries = entries,
   .run = run,
 };

@@ -12,8 +12,13 @@
 #define MAX_GROUP       64
 #define MAX_GROUP_BYTES (16 * 1024 * 1024)
 
-/* What was written is on the disk so many µs after the last request at most. */
-#define SYNC_DELAY (2 * G_USEC_PER_SEC)
+/* What was written is brought to the disk so many µs after the last request. If that fails, it is tried again
+ * after twice the time, up to the longest one. */
+#define SYNC_DELAY     (2 * G_USEC_PER_SEC)
+#define MAX_SYNC_DELAY (60 * G_USEC_PER_SEC)
+
+/* How often it is tried at the end. */
+#define MAX_LAST_SYNCS 5
 
 /* How often the limits of size and of age are looked at, in µs, while requests come. */
 #define SIZE_PAUSE (1 * G_USEC_PER_SEC)
@@ -43,7 +48,9 @@ struct _Worker
 
   /* of the thread that writes */
   gboolean is_synced;
-  gint64 size_time; /* when the size was looked at */
+  gint64 sync_delay;        /* until it is brought to the disk, in µs */
+  gboolean sync_has_failed; /* since it was done last, which was told */
+  gint64 size_time;         /* when the size was looked at */
   gint64 age_time;
 };
 
@@ -177,6 +184,37 @@ get_time_left (Worker *self)
   return MAX (left, 0);
 }
 
+/* --- the disk --- */
+
+/* Something was written that is not yet on the disk. */
+static void
+mark_written (Worker *self)
+{
+  self->is_synced = FALSE;
+  self->sync_delay = SYNC_DELAY;
+}
+
+/* Brings what was written to the disk; if that fails, the log says so once, and it is due again later. */
+static void
+sync_store (Worker *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  self->is_synced = store_sync (self->writes.store, &error);
+  if (!self->is_synced && !self->sync_has_failed)
+    {
+      language_speak_own ();
+      /* TRANSLATORS: %s: why */
+      g_warning (
+          _ ("What was received last may be lost in a power cut until the disk has it, which "
+             "is tried again: %s"),
+          error->message);
+      language_speak_english ();
+    }
+  self->sync_has_failed = !self->is_synced;
+  self->sync_delay = MIN (2 * self->sync_delay, MAX_SYNC_DELAY);
+}
+
 /* --- writing --- */
 
 /* Whether the error is about the database, so that nothing of the transaction counts. */
@@ -232,7 +270,7 @@ write_group (Worker *self, GPtrArray *group)
   if (group->len == 0)
     return;
   done = write_together (self->writes.store, group, &error);
-  self->is_synced = FALSE;
+  mark_written (self);
   for (guint i = 0; i < group->len; i++)
     {
       Request *request = g_ptr_array_index (group, i);
@@ -279,7 +317,7 @@ wait_for_request (Worker *self)
 
   for (;;)
     {
-      gint64 left = self->is_synced ? get_time_left (self) : SYNC_DELAY;
+      gint64 left = self->is_synced ? get_time_left (self) : self->sync_delay;
       Request *request;
 
       /* What could not be deleted just now is not tried again all the time. */
@@ -291,14 +329,16 @@ wait_for_request (Worker *self)
         return request;
       if (!self->is_synced)
         {
-          store_sync (self->writes.store, NULL);
-          self->is_synced = TRUE;
+          sync_store (self);
+          /* What gets too old does not wait for a disk that fails. */
+          if (!self->is_synced)
+            apply_limits (self);
           continue;
         }
       self->age_time = 0;
       apply_limits (self);
       is_stuck = get_time_left (self) == 0;
-      self->is_synced = FALSE;
+      mark_written (self);
     }
 }
 
@@ -323,13 +363,14 @@ write_thread (gpointer data)
           GError *error = NULL;
 
           request->route->handle (request, self->writes.store, &error);
-          self->is_synced = FALSE;
+          mark_written (self);
           finish (self, request, error);
           tell_written (self);
         }
       apply_limits (self);
     }
-  store_sync (self->writes.store, NULL);
+  for (guint i = 0; i < MAX_LAST_SYNCS && !self->is_synced; i++)
+    sync_store (self);
   return NULL;
 }
 

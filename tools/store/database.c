@@ -11,9 +11,6 @@
 
 #include "tools/store/database.h"
 
-/* How long another process may hold a lock, in ms. */
-#define BUSY_TIMEOUT 10000
-
 /* Pages in memory, in KiB: more makes no list faster, and idle memory larger. */
 #define CACHE_KIB 4096
 
@@ -158,7 +155,7 @@ database_open (const char *path, DatabaseMode mode, GError **error)
       return NULL;
     }
   sqlite3_extended_result_codes (self->handle, 1);
-  sqlite3_busy_timeout (self->handle, BUSY_TIMEOUT);
+  sqlite3_busy_timeout (self->handle, DATABASE_BUSY_TIMEOUT);
   /* A file of others may be made to attack its readers. */
   sqlite3_db_config (self->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   if (!database_execute (self, settings, error))

@@ -14,6 +14,9 @@
 
 G_BEGIN_DECLS
 
+/* How long a statement waits for another process that has a lock, in ms. */
+#define DATABASE_BUSY_TIMEOUT 10000
+
 typedef struct _Database Database;
 
 typedef enum

@@ -6,6 +6,9 @@
 #include "tools/store/schema.h"
 #include "tools/store/store.h"
 
+/* How long store_sync() waits for another process that writes, in ms. */
+#define SYNC_TIMEOUT 1000
+
 struct _Store
 {
   Database *database;   /* (owned) */
@@ -132,10 +135,55 @@ store_end_part (Store *self, gboolean keep, GError **error)
          database_run (self->database, error, "RELEASE part", "");
 }
 
+/* Brings into the file of the database what others let it, and with that to the disk.
+ * @done: (out): whether that is all of it: a reader keeps in the log what it has not read */
+static gboolean
+checkpoint (Store *self, gboolean *done, GError **error)
+{
+  sqlite3_stmt *statement = database_get (self->database, "PRAGMA wal_checkpoint(PASSIVE)", error);
+  int result;
+
+  *done = FALSE;
+  if (statement == NULL)
+    return FALSE;
+  result = database_step (self->database, statement, error);
+  if (result == SQLITE_ROW)
+    /* Whether it was kept off, the pages in the log, and how many of them the file has. */
+    *done = sqlite3_column_int (statement, 0) == 0 &&
+            sqlite3_column_int (statement, 1) == sqlite3_column_int (statement, 2);
+  sqlite3_reset (statement);
+  return result == SQLITE_ROW;
+}
+
+/* A commit that waits for the disk waits for all of the log before it, too, whoever reads. It has to write
+ * something, and leaves nothing. */
+static gboolean
+commit_to_disk (Store *self, GError **error)
+{
+  gboolean done;
+
+  if (!database_execute (self->database, "PRAGMA synchronous=FULL", error))
+    return FALSE;
+  sqlite3_busy_timeout (database_get_handle (self->database), SYNC_TIMEOUT);
+  done = database_execute (self->database,
+                           "BEGIN IMMEDIATE;"
+                           "INSERT INTO state VALUES ('sync', 0);"
+                           "DELETE FROM state WHERE name = 'sync';"
+                           "COMMIT",
+                           error);
+  if (!done)
+    store_rollback (self);
+  sqlite3_busy_timeout (database_get_handle (self->database), DATABASE_BUSY_TIMEOUT);
+  database_execute (self->database, "PRAGMA synchronous=NORMAL", NULL);
+  return done;
+}
+
 gboolean
 store_sync (Store *self, GError **error)
 {
-  return database_execute (self->database, "PRAGMA wal_checkpoint(PASSIVE)", error);
+  gboolean done;
+
+  return checkpoint (self, &done, error) && (done || commit_to_disk (self, error));
 }
 
 gboolean

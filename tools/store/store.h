@@ -42,7 +42,8 @@ void store_rollback (Store *self);
 gboolean store_begin_part (Store *self, GError **error);
 gboolean store_end_part (Store *self, gboolean keep, GError **error);
 
-/* Brings all transactions to the disk, so that they are there after a power cut, too. */
+/* Brings all transactions to the disk, so that they are there after a power cut, too. No reader delays it;
+ * another process that writes for longer than a second makes it fail. */
 gboolean store_sync (Store *self, GError **error);
 
 /* The number of the last change of any run. A run that has changed later has a greater one. */
