@@ -248,21 +248,259 @@ test_hostile (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   json_node_unref (serve_ask (fixture, "POST", "/runs/query", "{}", 200));
 }
 
-/* Few bytes that become many. */
-static void
-test_bomb (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+/* Returns: the most memory, in MiB, that the service has had */
+static guint
+get_memory_peak (ServeFixture *fixture)
 {
+  g_autofree char *path =
+      g_strdup_printf ("/proc/%s/status", g_subprocess_get_identifier (fixture->process));
+  g_autofree char *text = NULL;
+  const char *line;
+
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  line = strstr (text, "VmHWM:");
+  g_assert_nonnull (line);
+  return (guint) (g_ascii_strtoull (line + strlen ("VmHWM:"), NULL, 10) / 1024);
+}
+
+static void
+assert_memory_below (ServeFixture *fixture, guint mib)
+{
+/* A sanitizer keeps what was freed. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  g_assert_cmpuint (get_memory_peak (fixture), <, mib);
+#endif
+  g_test_message ("%u MiB of memory, %u are allowed", get_memory_peak (fixture), mib);
+}
+
+/* Few bytes that become many: 200 MiB at once, and 32 GiB, as compressed data may follow each other. */
+static void
+test_bomb (ServeFixture *fixture, gconstpointer data)
+{
+  LsobsCompression kind = (LsobsCompression) GPOINTER_TO_INT (data);
+  const char *name = _lsobs_compression_get_name (kind);
   gsize size = 200 * 1024 * 1024;
   g_autoptr (GBytes) zeros = g_bytes_new_take (g_malloc0 (size), size);
+  g_autoptr (GBytes) part = g_bytes_new_from_bytes (zeros, 0, size / 200 * 32);
   g_autoptr (GBytes) bomb = NULL;
-  LsobsCompressor *compressor = _lsobs_compressor_new (LSOBS_COMPRESSION_GZIP, 9);
+  g_autoptr (GBytes) piece = NULL;
+  g_autoptr (GBytes) long_bomb = NULL;
+  g_autoptr (GByteArray) pieces = g_byte_array_new ();
+  LsobsCompressor *compressor;
 
+  if (!_lsobs_compression_is_built_in (kind))
+    {
+      g_test_skip ("built without this compression");
+      return;
+    }
+  compressor = _lsobs_compressor_new (kind, 9);
   g_assert_true (_lsobs_compressor_run (compressor, zeros, &bomb));
+  g_assert_true (_lsobs_compressor_run (compressor, part, &piece));
   _lsobs_compressor_free (compressor);
+  for (guint i = 0; i < 1000; i++)
+    g_byte_array_append (pieces, g_bytes_get_data (piece, NULL), (guint) g_bytes_get_size (piece));
+  long_bomb = g_byte_array_free_to_bytes (g_steal_pointer (&pieces));
+
   serve_start (fixture, NULL, NULL);
-  g_assert_cmpuint (serve_send (fixture, "POST", "/runs", "application/json", "gzip", bomb, NULL),
-                    ==, 400);
+  for (guint i = 0; i < 2; i++)
+    {
+      /* announced, and not */
+      const char *encoding = i == 0 ? name : NULL;
+
+      g_assert_cmpuint (serve_send (fixture, "POST", "/runs", "application/json", encoding, bomb,
+                                    NULL),
+                        ==, 400);
+      g_assert_cmpuint (serve_send (fixture, "POST", "/runs/multipart",
+                                    "multipart/form-data; boundary=b", encoding, long_bomb, NULL),
+                        ==, 400);
+    }
+  assert_memory_below (fixture, 512);
   json_node_unref (serve_ask (fixture, "GET", "/info", NULL, 200));
+}
+
+#define MANY_PARTS 99999
+
+/* As many parts as are taken, and more: of many runs, of one run, and without a name. */
+static void
+test_many_parts (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const struct
+  {
+    const char *name; /* with the number of the part */
+    const char *value;
+    guint n;
+    guint status;
+  } rows[] = {
+    { "post.01900000-0000-7000-8000-%012u", "{}", MANY_PARTS, 202 },
+    { "post." RUN, "{\"id\":\"" RUN "\"}", MANY_PARTS, 202 },
+    { "attachment." RUN ".a", "x", MANY_PARTS, 202 },
+    { "", "", MANY_PARTS, 422 },
+    { "", "", MANY_PARTS + 1, 400 },
+  };
+
+  serve_start (fixture, NULL, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (GString) text = g_string_new (NULL);
+      g_autoptr (GBytes) body = NULL;
+      g_autofree char *answer = NULL;
+      gint64 start = g_get_monotonic_time ();
+      guint status;
+
+      for (guint j = 0; j < rows[i].n; j++)
+        {
+          const char *number = strchr (rows[i].name, '%');
+
+          g_string_append (text, "--b\r\nContent-Disposition: form-data; name=\"");
+          g_string_append_len (text, rows[i].name,
+                               number != NULL ? number - rows[i].name
+                                              : (gssize) strlen (rows[i].name));
+          if (number != NULL)
+            g_string_append_printf (text, "%012u", j);
+          g_string_append_printf (text, "\"\r\nContent-Type: text/plain\r\n\r\n%s\r\n",
+                                  rows[i].value);
+        }
+      g_string_append (text, "--b--\r\n");
+      body = g_bytes_new (text->str, text->len);
+      status = serve_send (fixture, "POST", "/runs/multipart", "multipart/form-data; boundary=b",
+                           NULL, body, &answer);
+      g_test_message ("row %u: %u in %.1f s, an answer of %u bytes, %u MiB", i, status,
+                      (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC,
+                      (guint) strlen (answer), get_memory_peak (fixture));
+      g_assert_cmpuint (status, ==, rows[i].status);
+    }
+  assert_memory_below (fixture, 256);
+}
+
+static GSocketConnection *
+connect_to (ServeFixture *fixture)
+{
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GError) error = NULL;
+  GSocketConnection *connection;
+
+  g_socket_client_set_timeout (client, TEST_TIMEOUT_MS / 1000);
+  connection =
+      g_socket_client_connect_to_host (client, fixture->url + strlen ("http://"), 0, NULL, &error);
+  g_assert_no_error (error);
+  return connection;
+}
+
+static gboolean
+send_text (GSocketConnection *connection, const char *text)
+{
+  return g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (connection)), text,
+                                    strlen (text), NULL, NULL, NULL);
+}
+
+/* Asks for something that has no body, and stays connected. */
+static void
+ask_and_stay (ServeFixture *fixture, GSocketConnection *connection)
+{
+  GInputStream *input = g_io_stream_get_input_stream (G_IO_STREAM (connection));
+  g_autofree char *text = g_strdup_printf ("GET /page/none HTTP/1.1\r\nHost: %s\r\n"
+                                           "x-api-key: %s\r\n\r\n",
+                                           fixture->url + strlen ("http://"), fixture->token);
+  g_autoptr (GString) answer = g_string_new (NULL);
+  gboolean whole = FALSE;
+
+  g_assert_true (send_text (connection, text));
+  /* The answer is JSON without a line end. */
+  while (!whole)
+    {
+      char byte;
+
+      g_assert_cmpint (g_input_stream_read (input, &byte, 1, NULL, NULL), ==, 1);
+      g_string_append_c (answer, byte);
+      whole = byte == '}' && strstr (answer->str, "\r\n\r\n{") != NULL;
+    }
+  g_assert_true (g_str_has_prefix (answer->str, "HTTP/1.1 404 "));
+}
+
+#define N_SLOW 150
+
+/* Many connections without the token that send a byte now and then do not keep others off, neither new ones
+ * nor one that has shown the token. */
+static void
+test_slow (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char beginning[] = "GET /info HTTP/1.1\r\nx: ";
+  g_autoptr (GPtrArray) slow = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GSocketConnection) known = NULL;
+  guint n_left = 0;
+
+  /* With fewer files than there are connections. */
+  serve_start (fixture, "ulimit -n 64;", NULL);
+  known = connect_to (fixture);
+  ask_and_stay (fixture, known);
+  for (guint i = 0; i < N_SLOW; i++)
+    {
+      /* Half of them say nothing at all. */
+      g_ptr_array_add (slow, connect_to (fixture));
+      for (guint j = 0; j <= i; j += 2)
+        {
+          const char byte[] = { beginning[MIN ((i - j) / 2, sizeof beginning - 2)], '\0' };
+
+          send_text (g_ptr_array_index (slow, j), byte);
+        }
+      if (i % 25 == 24)
+        {
+          g_autofree char *answer =
+              serve_send_raw (fixture, "GET /info HTTP/1.1\r\n" HOST KEY "\r\n");
+
+          g_assert_cmpuint (read_status (answer), ==, 200);
+        }
+    }
+  ask_and_stay (fixture, known);
+  json_node_unref (serve_ask (fixture, "GET", "/info", NULL, 200));
+  /* The oldest ones were closed. */
+  for (guint i = 0; i < N_SLOW; i++)
+    {
+      GSocket *socket = g_socket_connection_get_socket (g_ptr_array_index (slow, i));
+      gboolean is_closed = (g_socket_condition_check (socket, G_IO_IN | G_IO_HUP) != 0);
+
+      n_left += is_closed ? 0 : 1;
+      if (i < N_SLOW / 2)
+        g_assert_true (is_closed);
+    }
+  g_assert_cmpuint (n_left, >, 0);
+  g_assert_cmpuint (n_left, <=, 32);
+}
+
+/* Headers that do not end are cut off, whether the token comes or not. */
+static void
+test_headers (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const beginnings[] = {
+    "GET /info HTTP/1.1\r\nHost: @H\r\nx-api-key: @T\r\nx: ",
+    "GET /info HTTP/1.1\r\nHost: @H\r\nx: ",
+    "GET /",
+    "",
+  };
+  g_autofree char *long_text = g_strnfill (1024 * 1024, 'x');
+  g_autoptr (GString) lines = g_string_new (NULL);
+
+  for (guint i = 0; i < 100000; i++)
+    g_string_append (lines, "x: 12345678\r\n");
+  serve_start (fixture, NULL, NULL);
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (beginnings); i++)
+    {
+      g_autoptr (GSocketConnection) connection = connect_to (fixture);
+      g_autoptr (GString) beginning = g_string_new (beginnings[i / 2]);
+      guint n = 0;
+
+      g_string_replace (beginning, "@T", fixture->token, 0);
+      g_string_replace (beginning, "@H", fixture->url + strlen ("http://"), 0);
+      if (i % 2 == 1)
+        g_string_append (beginning, "\r\n");
+      send_text (connection, beginning->str);
+      while (n < 200 && send_text (connection, i % 2 == 0 ? long_text : lines->str))
+        n++;
+      /* The sockets hold some of it. */
+      g_assert_cmpuint (n, <, 100);
+      json_node_unref (serve_ask (fixture, "GET", "/info", NULL, 200));
+    }
+  assert_memory_below (fixture, 128);
 }
 
 /* A body without a length that does not end. */
@@ -388,8 +626,10 @@ test_names (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (read_status (answer), ==, 200);
 }
 
-#define ADD(path, func) \
- g_test_add (path, ServeFixture, NULL, serve_fixture_set_up, func, serve_fixture_tear_down)
+#define ADD_ROW(path, number, func) \
+ g_test_add (path, ServeFixture, GINT_TO_POINTER (number), serve_fixture_set_up, func, \
+             serve_fixture_tear_down)
+#define ADD(path, func) ADD_ROW (path, 0, func)
 
 int
 main (int argc, char **argv)
@@ -399,7 +639,11 @@ main (int argc, char **argv)
   g_test_add_func ("/access/cookie", test_cookie);
   g_test_add_func ("/access/token", test_token);
   ADD ("/access/hostile", test_hostile);
-  ADD ("/access/bomb", test_bomb);
+  ADD_ROW ("/access/bomb/gzip", LSOBS_COMPRESSION_GZIP, test_bomb);
+  ADD_ROW ("/access/bomb/zstd", LSOBS_COMPRESSION_ZSTD, test_bomb);
+  ADD ("/access/many-parts", test_many_parts);
+  ADD ("/access/slow", test_slow);
+  ADD ("/access/headers", test_headers);
   ADD ("/access/endless", test_endless);
   ADD ("/access/hostile-trace", test_hostile_trace);
   ADD ("/access/keys", test_keys);

@@ -8,6 +8,7 @@
 
 #include "tools/service/access.h"
 #include "tools/service/body.h"
+#include "tools/service/guard.h"
 #include "tools/service/instance.h"
 #include "tools/service/live-feed.h"
 #include "tools/service/page-file.h"
@@ -25,6 +26,7 @@
 struct _Service
 {
   SoupServer *server;    /* (owned) */
+  Guard *guard;          /* (owned) of its connections */
   Instance *instance;    /* (owned) */
   Access *access;        /* (owned) */
   Worker *worker;        /* (owned) */
@@ -482,6 +484,7 @@ early_cb (SoupServer *server G_GNUC_UNUSED,
   switch (access_check (self->access, &request))
     {
     case ACCESS_ALLOWED:
+      guard_trust (self->guard, message);
       if (soup_message_headers_get_content_length (headers) > BODY_MAX_SENT)
         {
           ignore_body (message);
@@ -585,6 +588,7 @@ service_new (const ServiceSettings *settings, GError **error)
     return NULL;
   self->feed = live_feed_new (self->worker);
   self->server = soup_server_new ("raw-paths", TRUE, "server-header", "lsobs", NULL);
+  self->guard = guard_new (self->server);
   soup_server_add_early_handler (self->server, NULL, early_cb, self, NULL);
   soup_server_add_handler (self->server, NULL, request_cb, self, NULL);
   if (!listen_at (self, settings, error))
@@ -604,6 +608,7 @@ service_free (Service *self)
     g_main_context_iteration (self->context, TRUE);
   g_clear_pointer (&self->worker, worker_free);
   g_clear_object (&self->server);
+  g_clear_pointer (&self->guard, guard_free);
   g_clear_pointer (&self->instance, instance_free);
   g_clear_pointer (&self->access, access_free);
   g_main_context_unref (self->context);
