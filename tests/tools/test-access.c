@@ -4,9 +4,16 @@
 
 #include "config.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
@@ -611,6 +618,130 @@ test_keys (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpstr (fixture->token, ==, "0123456789abcdef");
 }
 
+#define OTHER_USER 65534 /* "nobody", who owns nothing */
+
+/* Adds the paths of what is in a folder, and below.
+ * @mode: what folders get, or 0 */
+static void
+list_all (const char *path, int mode, GPtrArray *paths)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  g_ptr_array_add (paths, g_strdup (path));
+  if (dir == NULL)
+    return;
+  if (mode != 0)
+    g_assert_cmpint (g_chmod (path, mode), ==, 0);
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *below = g_build_filename (path, name, NULL);
+
+      list_all (below, mode, paths);
+    }
+}
+
+/* Returns: whether the service refuses who has no token */
+static gboolean
+is_refused (guint16 port)
+{
+  static const char request[] = "GET /runs/" RUN " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  static const char expected[] = "HTTP/1.1 401 ";
+  const struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_port = htons (port),
+                                       .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  char answer[sizeof expected - 1];
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  return fd >= 0 && connect (fd, (const struct sockaddr *) &address, sizeof address) == 0 &&
+         write (fd, request, strlen (request)) == (gssize) strlen (request) &&
+         recv (fd, answer, sizeof answer, MSG_WAITALL) == (gssize) sizeof answer &&
+         memcmp (answer, expected, sizeof answer) == 0;
+}
+
+#define NO_OTHER_USER 255
+#define LET_IN        254
+
+/* Runs in a process that has just been forked, as another user.
+ * @paths: of what that user may not open
+ * Returns: the number of the first path that it can open, from 1 on, another number, or 0 */
+static int
+try_all (GPtrArray *paths, guint16 port)
+{
+  if (setgroups (0, NULL) != 0 || setgid (OTHER_USER) != 0 || setuid (OTHER_USER) != 0)
+    return NO_OTHER_USER;
+  if (!is_refused (port))
+    return LET_IN;
+  for (guint i = 0; i < paths->len; i++)
+    if (open (g_ptr_array_index (paths, i), O_RDONLY | O_CLOEXEC) >= 0 || errno != EACCES)
+      return (int) i + 1;
+  return 0;
+}
+
+static void
+assert_closed_to_others (ServeFixture *fixture, GPtrArray *paths)
+{
+  guint16 port = (guint16) g_ascii_strtoull (strrchr (fixture->url, ':') + 1, NULL, 10);
+  int status;
+  int number;
+  pid_t child = fork ();
+
+  if (child == 0)
+    _exit (try_all (paths, port));
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_true (WIFEXITED (status));
+  number = WEXITSTATUS (status);
+  g_assert_cmpint (number, !=, NO_OTHER_USER);
+  g_assert_cmpint (number, !=, LET_IN);
+  if (number != 0)
+    g_error ("another user can open %s", (const char *) g_ptr_array_index (paths, number - 1));
+}
+
+static gboolean
+has_suffix (GPtrArray *paths, const char *suffix)
+{
+  for (guint i = 0; i < paths->len; i++)
+    if (g_str_has_suffix (g_ptr_array_index (paths, i), suffix))
+      return TRUE;
+  return FALSE;
+}
+
+/* Another user of the machine reads neither the database nor the token, and does not get in without it. */
+static void
+test_two_users (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const suffixes[] = { "/traces.db", "/traces.db-wal", "/traces.db-shm",
+                                          "/traces.db-serve", "/state/lsobs/token" };
+  g_autofree char *data_folder = g_build_filename (fixture->folder, "data", NULL);
+  g_autofree char *state_folder = g_build_filename (fixture->folder, "state", NULL);
+  g_autoptr (GPtrArray) folders = g_ptr_array_new ();
+  g_autoptr (GPtrArray) all = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) files = g_ptr_array_new ();
+
+  if (geteuid () != 0)
+    {
+      g_test_skip ("only root can be another user");
+      return;
+    }
+  /* Only what lsobs does itself keeps others out: neither the folder of the test, nor the mask. */
+  g_assert_cmpint (g_chmod (fixture->folder, 0755), ==, 0);
+  serve_start (fixture, "umask 0;", NULL);
+  json_node_unref (serve_ask (fixture, "POST", "/runs", "{'id':'" RUN "','name':'secret'}", 202));
+  g_ptr_array_add (folders, data_folder);
+  g_ptr_array_add (folders, state_folder);
+  assert_closed_to_others (fixture, folders);
+
+  /* The files are closed even if somebody opens the folders. */
+  list_all (data_folder, 0755, all);
+  list_all (state_folder, 0755, all);
+  for (guint i = 0; i < all->len; i++)
+    if (!g_file_test (g_ptr_array_index (all, i), G_FILE_TEST_IS_DIR))
+      g_ptr_array_add (files, g_ptr_array_index (all, i));
+  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
+    g_assert_true (has_suffix (files, suffixes[i]));
+  assert_closed_to_others (fixture, files);
+}
+
 /* Another address than loopback, and a name, have to be given. */
 static void
 test_names (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -647,6 +778,7 @@ main (int argc, char **argv)
   ADD ("/access/endless", test_endless);
   ADD ("/access/hostile-trace", test_hostile_trace);
   ADD ("/access/keys", test_keys);
+  ADD ("/access/two-users", test_two_users);
   ADD ("/access/names", test_names);
   return g_test_run ();
 }
