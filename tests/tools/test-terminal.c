@@ -5,8 +5,14 @@
 
 #include "config.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
 
 #include <gio/gio.h>
 #include <json-glib/json-glib.h>
@@ -475,6 +481,231 @@ test_tail (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (g_subprocess_get_successful (process));
 }
 
+/* --- a real terminal --- */
+
+/* Runs a command of lsobs in a terminal of so many columns, with more settings of the environment.
+ * @columns: 0: a pipe
+ * @more: commands of a shell
+ * @output: (out): where to read what it prints, without anything that the terminal adds
+ * Returns: (transfer full) */
+static GSubprocess *
+start_in_terminal (ServeFixture *fixture,
+                   const char *arguments,
+                   guint columns,
+                   const char *more,
+                   int *output)
+{
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
+  g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "..", "tools", "lsobs", NULL);
+  g_autofree char *command =
+      g_strdup_printf ("unset COLUMNS NO_COLOR; export TERM=xterm; %s exec '%s' %s"
+                       " --database='%s'",
+                       more, program, arguments, fixture->database);
+  const char *argv[] = { "/bin/sh", "-c", command, NULL };
+  g_autoptr (GError) error = NULL;
+  GSubprocess *process;
+  int ends[2];
+
+  if (columns > 0)
+    {
+      struct winsize size = { .ws_row = 24, .ws_col = (unsigned short) columns };
+      struct termios settings;
+
+      ends[0] = posix_openpt (O_RDWR | O_NOCTTY | O_CLOEXEC);
+      g_assert_cmpint (ends[0], >=, 0);
+      g_assert_cmpint (grantpt (ends[0]), ==, 0);
+      g_assert_cmpint (unlockpt (ends[0]), ==, 0);
+      ends[1] = open (ptsname (ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+      g_assert_cmpint (ends[1], >=, 0);
+      g_assert_cmpint (tcgetattr (ends[1], &settings), ==, 0);
+      cfmakeraw (&settings);
+      g_assert_cmpint (tcsetattr (ends[1], TCSANOW, &settings), ==, 0);
+      g_assert_cmpint (ioctl (ends[1], TIOCSWINSZ, &size), ==, 0);
+    }
+  else
+    g_assert_cmpint (pipe2 (ends, O_CLOEXEC), ==, 0);
+  g_subprocess_launcher_take_stdout_fd (launcher, ends[1]);
+  process = g_subprocess_launcher_spawnv (launcher, argv, &error);
+  g_assert_no_error (error);
+  *output = ends[0];
+  return process;
+}
+
+/* Returns: (transfer full): all that a command prints */
+static char *
+run_in_terminal (ServeFixture *fixture, const char *arguments, guint columns, const char *more)
+{
+  int output;
+  g_autoptr (GSubprocess) process = start_in_terminal (fixture, arguments, columns, more, &output);
+  g_autoptr (GError) error = NULL;
+  GString *text = g_string_new (NULL);
+  char buffer[4096];
+  gssize n;
+
+  /* A terminal whose program has ended is an error of reading. */
+  while ((n = read (output, buffer, sizeof buffer)) > 0)
+    g_string_append_len (text, buffer, n);
+  close (output);
+  g_subprocess_wait_check (process, NULL, &error);
+  g_assert_no_error (error);
+  return g_string_free (text, FALSE);
+}
+
+#define PLAIN_ROOT \
+ "{'id':'" TEST_ROOT "','trace_id':'" TEST_ROOT "','dotted_order':'" STAMP TEST_ROOT "'," \
+ "'name':'agent with quite a long name','run_type':'chain','session_name':'tests'," \
+ "'start_time':'2026-03-01T09:30:15.25Z'," \
+ "'end_time':'2026-03-01T09:30:16.75Z','inputs':{'question':'weather in Bremen, and a text that is" \
+ " longer than a line of most terminals, which may be as narrow as they want to be'}}"
+
+static void
+fill_plain (ServeFixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) store = store_open (fixture->database, DATABASE_READ_WRITE, &error);
+
+  g_assert_no_error (error);
+  test_apply (store, CHANGE_CREATE, PLAIN_ROOT);
+  test_apply (store, CHANGE_CREATE, CHILD_OF ("'name':'step'"));
+  test_apply (store, CHANGE_CREATE, LEAF);
+}
+
+typedef struct
+{
+  const char *name;
+  guint columns; /* 0: no terminal */
+  const char *more;
+  gboolean colours;
+} ColourRow;
+
+static const ColourRow colour_rows[] = {
+  { "terminal", 80, "", TRUE },
+  { "no-color", 80, "export NO_COLOR=1;", FALSE },
+  { "no-color-empty", 80, "export NO_COLOR=;", TRUE },
+  { "dumb", 80, "export TERM=dumb;", FALSE },
+  { "no-term", 80, "unset TERM;", FALSE },
+  { "pipe", 0, "", FALSE },
+};
+
+static void
+test_colour (ServeFixture *fixture, gconstpointer data)
+{
+  static const char *const commands[] = { "list", "show", "show --all" };
+  const ColourRow *row = data;
+
+  fill_plain (fixture);
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    {
+      g_autofree char *text = run_in_terminal (fixture, commands[i], row->columns, row->more);
+
+      g_assert_nonnull (strstr (text, "agent"));
+      g_assert_true ((strchr (text, '\033') != NULL) == row->colours);
+      if (!row->colours)
+        assert_harmless (text);
+    }
+}
+
+/* Whatever the width of the terminal, no line is longer. */
+static void
+test_widths (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const commands[] = { "list", "show", "show --all" };
+  static const guint widths[] = { 300, 80, 61, 40, 28, 20 };
+
+  fill_plain (fixture);
+  for (guint i = 0; i < G_N_ELEMENTS (commands) * G_N_ELEMENTS (widths); i++)
+    {
+      guint columns = widths[i / G_N_ELEMENTS (commands)];
+      g_autofree char *text = run_in_terminal (fixture, commands[i % G_N_ELEMENTS (commands)],
+                                               columns, "export NO_COLOR=1;");
+
+      g_assert_nonnull (strstr (text, "agent"));
+      assert_fits (text, columns);
+    }
+}
+
+static void
+assert_ascii (const char *text)
+{
+  for (const char *at = text; *at != '\0'; at++)
+    if ((guchar) *at > 126 || *at == '?')
+      g_error ("“%c” (0x%x) is in “%s”", *at, (guint) (guchar) *at, text);
+}
+
+/* A charset that has no lines and no marks has other signs in their places. */
+static void
+test_ascii (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const commands[] = { "list", "show", "show --all" };
+  static const char *const more[] = { "export LC_ALL=C;", "export LC_ALL=C NO_COLOR=1;" };
+  g_autofree char *tree = NULL;
+
+  fill_plain (fixture);
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (more); j++)
+      for (guint columns = 0; columns <= 120; columns += 30)
+        {
+          g_autofree char *text = run_in_terminal (fixture, commands[i], columns, more[j]);
+
+          assert_ascii (text);
+        }
+  tree = run_in_terminal (fixture, "show", 100, "export LC_ALL=C NO_COLOR=1;");
+  g_assert_nonnull (strstr (tree, "+ agent"));
+  g_assert_nonnull (strstr (tree, "\n`- * step"));
+  g_assert_nonnull (strstr (tree, "\n   `- x model"));
+  g_assert_nonnull (strstr (tree, "==="));
+}
+
+static void
+test_tail_in_terminal (ServeFixture *fixture, gconstpointer data)
+{
+  const ColourRow *row = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) store = store_open (fixture->database, DATABASE_READ_WRITE, &error);
+  g_autoptr (GSubprocess) process = NULL;
+  struct pollfd output = { .events = POLLIN };
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  g_assert_no_error (error);
+  process = start_in_terminal (fixture, "tail", row->columns, row->more, &output.fd);
+  /* Runs are written until it has begun to follow. */
+  for (guint i = 1; poll (&output, 1, 20) == 0; i++)
+    {
+      g_autofree char *json = g_strdup_printf (
+          "{'id':'01900000-0000-7000-9000-0000%08u','name':'a run with a name that is quite long',"
+          "'run_type':'chain','session_name':'tests','start_time':'2026-03-01T09:30:15.25Z',"
+          "'end_time':'2026-03-01T09:30:16.25Z','error':'an error of more than one line'}",
+          i);
+
+      test_apply (store, CHANGE_CREATE, json);
+    }
+  while (strstr (text->str, "line\n") == NULL)
+    {
+      char buffer[4096];
+      gssize n = read (output.fd, buffer, sizeof buffer);
+
+      g_assert_cmpint (n, >, 0);
+      g_string_append_len (text, buffer, n);
+    }
+  g_subprocess_send_signal (process, SIGINT);
+  g_subprocess_wait_check (process, NULL, &error);
+  g_assert_no_error (error);
+  close (output.fd);
+  g_assert_true ((strchr (text->str, '\033') != NULL) == row->colours);
+  if (strstr (row->more, "export LC_ALL=C;") != NULL)
+    assert_ascii (text->str);
+  if (!row->colours && row->columns > 0)
+    assert_fits (text->str, row->columns);
+}
+
+static const ColourRow tail_rows[] = {
+  { "terminal", 80, "", TRUE },
+  { "no-color", 40, "export NO_COLOR=1;", FALSE },
+  { "dumb", 25, "export TERM=dumb;", FALSE },
+  { "pipe", 0, "", FALSE },
+  { "ascii", 60, "export LC_ALL=C NO_COLOR=1;", FALSE },
+};
+
 static void
 test_colours (void)
 {
@@ -511,6 +742,24 @@ main (int argc, char **argv)
               serve_fixture_tear_down);
   g_test_add ("/terminal/delete-by-end", ServeFixture, NULL, serve_fixture_set_up,
               test_delete_by_end, serve_fixture_tear_down);
+  for (guint i = 0; i < G_N_ELEMENTS (colour_rows); i++)
+    {
+      g_autofree char *path = g_strconcat ("/terminal/colour/", colour_rows[i].name, NULL);
+
+      g_test_add (path, ServeFixture, &colour_rows[i], serve_fixture_set_up, test_colour,
+                  serve_fixture_tear_down);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (tail_rows); i++)
+    {
+      g_autofree char *path = g_strconcat ("/terminal/tail-in/", tail_rows[i].name, NULL);
+
+      g_test_add (path, ServeFixture, &tail_rows[i], serve_fixture_set_up, test_tail_in_terminal,
+                  serve_fixture_tear_down);
+    }
+  g_test_add ("/terminal/widths", ServeFixture, NULL, serve_fixture_set_up, test_widths,
+              serve_fixture_tear_down);
+  g_test_add ("/terminal/ascii", ServeFixture, NULL, serve_fixture_set_up, test_ascii,
+              serve_fixture_tear_down);
   g_test_add ("/terminal/tail", ServeFixture, NULL, serve_fixture_set_up, test_tail,
               serve_fixture_tear_down);
   return g_test_run ();

@@ -20,6 +20,9 @@
 /* Lines of one value, unless all of it is wanted. */
 #define MAX_LINES 12
 
+/* Columns of the name of a project, which is left out if there is less room. */
+#define MIN_PROJECT 8
+
 static gboolean all_details = FALSE;
 static gboolean as_json = FALSE;
 
@@ -136,16 +139,25 @@ append_head (GString *out, const Screen *screen, Store *store, const Run *run, G
 {
   g_autoptr (Project) project = project_load_seq (store, run->project, error);
   g_autofree char *time = figure_dup_time (run->start_time, g_get_real_time ());
+  guint used = plain_text_measure (time);
   char id[LSOBS_UUID_LEN + 1] = "";
 
   if (project == NULL)
     return FALSE;
   _lsobs_id_write (&run->id, id);
   screen_append_style (screen, out, SCREEN_FAINT);
-  g_string_append_printf (out, "%s  ", time);
+  g_string_append (out, time);
   if (screen->columns >= 80)
-    g_string_append_printf (out, "%s  ", id);
-  plain_text_append (out, project->name, screen->columns / 3);
+    {
+      g_string_append_printf (out, "  %s", id);
+      used += 2 + LSOBS_UUID_LEN;
+    }
+  if (screen->columns >= used + MIN_PROJECT + 2)
+    {
+      g_string_append (out, "  ");
+      plain_text_append (out, project->name,
+                         MIN (screen->columns - used - 2, MAX (screen->columns / 3, MIN_PROJECT)));
+    }
   screen_append_style (screen, out, SCREEN_PLAIN);
   g_string_append (out, "\n\n");
   return TRUE;
