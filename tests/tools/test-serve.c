@@ -616,6 +616,64 @@ test_help (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpstr (version, ==, "lsobs " PACKAGE_VERSION "\n");
 }
 
+static gboolean
+is_opened (gpointer data)
+{
+  return g_file_test (data, G_FILE_TEST_EXISTS);
+}
+
+static void
+put_file (ServeFixture *fixture, const char *name, int mode, const char *text)
+{
+  g_autofree char *path = g_build_filename (fixture->folder, name, NULL);
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_autoptr (GString) content = g_string_new (text);
+  g_autoptr (GError) error = NULL;
+
+  g_string_replace (content, "@D", fixture->folder, 0);
+  g_assert_cmpint (g_mkdir_with_parents (folder, 0700), ==, 0);
+  g_file_set_contents_full (path, content->str, -1, G_FILE_SET_CONTENTS_NONE, mode, &error);
+  g_assert_no_error (error);
+}
+
+/* The browser of the user gets an address that leads to the page, without a word about the token. */
+static void
+test_open (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *opened = g_build_filename (fixture->folder, "opened", NULL);
+  g_autofree char *shell = g_strdup_printf ("export XDG_CONFIG_HOME='%s/config';", fixture->folder);
+  g_autofree char *address = NULL;
+  g_autofree char *expected = NULL;
+  g_autoptr (SoupMessage) message = NULL;
+  g_autoptr (SoupCookieJar) jar = soup_cookie_jar_new ();
+  g_autoptr (GBytes) page = NULL;
+  g_autoptr (GError) error = NULL;
+
+  put_file (fixture, "browser", 0700,
+            "#!/bin/sh\nprintf %s \"$*\" > '@D/opened.new' && mv '@D/opened.new' '@D/opened'\n");
+  put_file (fixture, "share/applications/browser.desktop", 0600,
+            "[Desktop Entry]\nType=Application\nName=Browser\nExec=@D/browser %u\n"
+            "MimeType=x-scheme-handler/http;\n");
+  put_file (fixture, "config/mimeapps.list", 0600,
+            "[Default Applications]\nx-scheme-handler/http=browser.desktop\n");
+  serve_start (fixture, shell, "--open");
+  g_assert_true (test_wait_until (is_opened, opened, TEST_TIMEOUT_MS));
+  g_assert_true (g_file_get_contents (opened, &address, NULL, NULL));
+  expected = g_strdup_printf ("%s/?token=%s", fixture->url, fixture->token);
+  g_assert_cmpstr (address, ==, expected);
+
+  /* As a browser does: it follows to the address without the token, with a cookie. */
+  soup_session_add_feature (fixture->session, SOUP_SESSION_FEATURE (jar));
+  message = soup_message_new ("GET", address);
+  soup_message_headers_replace (soup_message_get_request_headers (message), "Accept", "text/html");
+  page = soup_session_send_and_read (fixture->session, message, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (soup_message_get_status (message), ==, 200);
+  g_assert_null (g_uri_get_query (soup_message_get_uri (message)));
+  g_assert_nonnull (memmem (g_bytes_get_data (page, NULL), g_bytes_get_size (page),
+                            "<!doctype html>", strlen ("<!doctype html>")));
+}
+
 /* The command delete, beside a service that runs. */
 static void
 test_delete (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -679,6 +737,7 @@ main (int argc, char **argv)
   ADD ("/serve/disk-later", NULL, test_disk_later);
   ADD ("/serve/troubles", NULL, test_troubles);
   ADD ("/serve/help", NULL, test_help);
+  ADD ("/serve/open", NULL, test_open);
   ADD ("/serve/delete", NULL, test_delete);
   return g_test_run ();
 }

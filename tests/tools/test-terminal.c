@@ -656,6 +656,75 @@ test_ascii (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_nonnull (strstr (tree, "==="));
 }
 
+/* Only failed runs of one project, and found ones, are shown; JSON has one line for each run. */
+static void
+test_choices (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) store = store_open (fixture->database, DATABASE_READ_WRITE, &error);
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autofree char *found = NULL;
+  g_autofree char *failed = NULL;
+  struct pollfd output = { .events = POLLIN };
+  g_autoptr (GSubprocess) process = NULL;
+
+  g_assert_no_error (error);
+  test_apply (store, CHANGE_CREATE, PLAIN_ROOT);
+  test_apply (store, CHANGE_CREATE,
+              "{'id':'" TEST_OTHER "','name':'bad one','session_name':'tests','error':'boom',"
+              "'end_time':'2026-03-01T09:30:16.25Z','start_time':'2026-03-01T09:30:15.25Z'}");
+  found = run_lsobs (fixture, "list --search='bremen'", 0, NULL);
+  g_assert_nonnull (strstr (found, "agent"));
+  g_assert_null (strstr (found, "bad one"));
+  failed = run_lsobs (fixture, "list --errors", 0, NULL);
+  g_assert_null (strstr (failed, "agent"));
+  g_assert_nonnull (strstr (failed, "bad one"));
+
+  process = start_in_terminal (fixture, "tail --errors --project=tests --json", 0, "", &output.fd);
+  for (guint i = 1; poll (&output, 1, 20) == 0; i++)
+    {
+      static const char *const more[] = { "'name':'other','session_name':'other','error':'x'",
+                                          "'name':'good','session_name':'tests'",
+                                          "'name':'wanted','session_name':'tests','error':'x'" };
+
+      for (guint j = 0; j < G_N_ELEMENTS (more); j++)
+        {
+          g_autofree char *json = g_strdup_printf (
+              "{'id':'01900000-0000-7000-9000-000%u%08u',%s,"
+              "'start_time':'2026-03-01T09:30:15.25Z','end_time':'2026-03-01T09:30:16.25Z'}",
+              j, i, more[j]);
+
+          test_apply (store, CHANGE_CREATE, json);
+        }
+    }
+  g_subprocess_send_signal (process, SIGINT);
+  g_subprocess_wait_check (process, NULL, &error);
+  g_assert_no_error (error);
+  for (;;)
+    {
+      char buffer[4096];
+      gssize n = read (output.fd, buffer, sizeof buffer);
+
+      if (n <= 0)
+        break;
+      g_string_append_len (text, buffer, n);
+    }
+  close (output.fd);
+  {
+    g_auto (GStrv) lines = g_strsplit (g_strchomp (text->str), "\n", -1);
+
+    g_assert_cmpuint (g_strv_length (lines), >, 0);
+    for (char **line = lines; *line != NULL; line++)
+      {
+        g_autoptr (JsonNode) node = json_from_string (*line, NULL);
+
+        g_assert_nonnull (node);
+        g_assert_cmpstr (json_object_get_string_member (json_node_get_object (node), "name"), ==,
+                         "wanted");
+      }
+  }
+}
+
 static void
 test_tail_in_terminal (ServeFixture *fixture, gconstpointer data)
 {
@@ -756,6 +825,8 @@ main (int argc, char **argv)
       g_test_add (path, ServeFixture, &tail_rows[i], serve_fixture_set_up, test_tail_in_terminal,
                   serve_fixture_tear_down);
     }
+  g_test_add ("/terminal/choices", ServeFixture, NULL, serve_fixture_set_up, test_choices,
+              serve_fixture_tear_down);
   g_test_add ("/terminal/widths", ServeFixture, NULL, serve_fixture_set_up, test_widths,
               serve_fixture_tear_down);
   g_test_add ("/terminal/ascii", ServeFixture, NULL, serve_fixture_set_up, test_ascii,
