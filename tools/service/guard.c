@@ -65,7 +65,7 @@ make_room (Guard *self)
 
   if (g_hash_table_size (self->connections) < self->max)
     return TRUE;
-  /* The server tells of no connection that its client has closed between two requests. */
+  /* The server emits no signal when a client closes its connection between two requests. */
   g_hash_table_foreach_remove (self->connections, is_closed, NULL);
   if (g_hash_table_size (self->connections) < self->max)
     return TRUE;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Keeps the connections of a service few, so that those who open many, and send a byte now and then, keep
- * nobody else off. There is no limit of time, which would wake up an idle service: when there are too many
- * connections, a new one takes the place of the one that matters least. */
+/* Limits how many connections a service has, so that clients that open many of them, and send little, do not
+ * keep other clients out. There is no time limit, because a timer would wake up an idle service. When the limit
+ * is reached, the guard closes the oldest connection without the token to make room for a new one. */
 
 #pragma once
 

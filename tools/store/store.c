@@ -155,8 +155,8 @@ checkpoint (Store *self, gboolean *done, GError **error)
   return result == SQLITE_ROW;
 }
 
-/* A commit that waits for the disk waits for all of the log before it, too, whoever reads. It has to write
- * something, and leaves nothing. */
+/* Commits with a wait for the disk. That writes all of the log before it, too, also while a reader holds a
+ * checkpoint back. SQLite writes nothing for an empty transaction, so that a row is added and removed. */
 static gboolean
 commit_to_disk (Store *self, GError **error)
 {
