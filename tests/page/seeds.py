@@ -165,6 +165,10 @@ SUBJECTS = ['Which pass is cheapest for a week in Galicia?', 'Night trains from 
             'Translate “a single ticket, please” to Portuguese', 'Plan a day in Braga with a child',
             'Does the Celta take bicycles?', 'Find a café near São Bento station']
 
+FINDINGS = ['A pass for seven days costs 164 €, and is good for all trains.', 'There is none at present; the first train leaves at 06:10.',
+            'Seats 41 and 43 in coach 4 are yours.', 'The last one leaves at 22:15 from the station.',
+            '“Um bilhete simples, por favor.”']
+
 
 def seed_one(service):
     """One trace, and what belongs to it."""
@@ -199,7 +203,7 @@ def seed_desk(service):
     for i in range(12):
         for k in range(3):
             runs += agent_trace('travel-agent', ago(hours=3 * i + 2, minutes=-k), SUBJECTS[(i + k) % 8],
-                                'Answer %d' % k, thread=f'talk-{i:02}').runs
+                                FINDINGS[(i + k) % len(FINDINGS)], thread=f'journey-{100 + 7 * i}').runs
     failed = agent_trace('travel-agent', ago(minutes=1, seconds=30), 'Which platform does it leave from?', fails=True)
     first = agent_trace('travel-agent', ago(minutes=1), metadata={'experiment': 'short-prompt'})
     ids['failed'] = failed.root

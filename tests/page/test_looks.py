@@ -126,12 +126,22 @@ def check_fits(page, name):
             return element.checkVisibility({checkVisibilityCSS: true}) && box.width > 0 && box.left > 0 &&
                 box.right > innerWidth + 1 && !element.closest('.unseen, .scroll-x') && !isShortened(element);
         }).map(element => element.outerHTML.slice(0, 120));
+        // what scrolls up and down does not scroll sideways
+        for (const element of document.querySelectorAll('main, .scroll, .panel-body:not(.full), .list, dialog[open], .dialog-body'))
+            if (element.checkVisibility() && element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 1 &&
+                !element.classList.contains('json'))
+                out.push(`${element.tagName}.${element.className} of ${element.scrollWidth} pixels in ${element.clientWidth}`);
+        // no word is broken into its letters
+        for (const element of document.querySelectorAll('th, dt, button, .tab, .chip, label'))
+            if (element.checkVisibility() && element.clientWidth > 1 && element.clientWidth < 30 && element.clientHeight > 60 &&
+                element.textContent.trim().length > 3)
+                out.push(`a column of letters: ${element.outerHTML.slice(0, 120)}`);
         const widest = wide <= 0 ? [] : [...document.querySelectorAll('main *')].filter(element =>
             element.getBoundingClientRect().right > document.documentElement.clientWidth + 1).slice(0, 3)
             .map(element => element.outerHTML.slice(0, 200));
         return {wide, out, widest};''')
     assert found['wide'] <= 0, f'{name} scrolls sideways by {found["wide"]} pixels: {found["widest"]}'
-    assert not found['out'], f'{name} has {found["out"]} outside'
+    assert not found['out'], f'{name} does not fit: {found["out"]}'
 
 
 @functools.lru_cache

@@ -155,7 +155,7 @@ export class RunPanel {
                 h('span', {class: 'push'}),
                 square('root', isRoot ? _('Show the whole trace') : _('Make it the root'), () => this.onRoot()),
                 square('compare', _('Compare with another run'), () => openCompareDialog(run)),
-                square('link', _('Copy the link to this run'), () => copyText(this.#link(), _('The link is on the clipboard'))),
+                square('chain', _('Copy the link to this run'), () => copyText(this.#link(), _('The link is on the clipboard'))),
                 h('a', {
                     class: 'button quiet square', href: exportOfRun(run.id), download: `run-${run.id}.jsonl`, title: _('Export the run'),
                     'aria-label': _('Export the run'),

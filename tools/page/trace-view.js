@@ -162,7 +162,7 @@ export function showTrace(host, address, signal) {
             h('div', {class: 'trace-actions'},
                 squareButton('back', _('Previous trace'), goPrevious),
                 squareButton('next', _('Next trace'), goNext),
-                squareButton('link', _('Copy the link'), () => copyText(location.href, _('The link is on the clipboard'))),
+                squareButton('chain', _('Copy the link'), () => copyText(location.href, _('The link is on the clipboard'))),
                 h('a', {
                     class: 'button quiet square', href: exportOfTrace(id), download: `trace-${id}.jsonl`, title: _('Export the trace'),
                     'aria-label': _('Export the trace'),
@@ -305,11 +305,14 @@ export function showTrace(host, address, signal) {
         try {
             trace = await api.getTrace(id, null, signal);
         } catch (error) {
-            if (error.name !== 'AbortError')
-                fill(host, errorState(error, () => {
-                    fill(host, head, body);
-                    load();
-                }));
+            if (error.name === 'AbortError')
+                return;
+            if (error.status === 404)
+                setTrail([[_('Projects'), addresses.projects()], [_('Not found'), '']]);
+            fill(host, errorState(error, () => {
+                fill(host, head, body);
+                load();
+            }));
             return;
         }
         change = trace.change;
