@@ -43,3 +43,10 @@ page_test () {
   echo "$(grep -c '^ok ' "$log") passed, $(grep -c '^not ok ' "$log") failed"
   return "$rc"
 }
+
+# page_pictures: those of the guide and of README, made anew from the page
+page_pictures () {
+  page_setup
+  setup pngquant
+  python3 "$top/tests/page/pictures.py" --program "$top/_build/tools/lsobs" "$top/docs/reference/images"
+}
