@@ -27,6 +27,7 @@ page_setup () {
     cp "$top/po/$language.gmo" "$folder/$language/LC_MESSAGES/lsobs.mo"
   done < <(grep -v '^#' "$top/po/LINGUAS" | tr ' ' '\n' | grep .)
   mkdir -p "$folder/eo/LC_MESSAGES"
+  # shellcheck disable=SC2016
   sed -e 's/charset=CHARSET/charset=UTF-8/' -e 's/nplurals=INTEGER; plural=EXPRESSION/nplurals=2; plural=n != 1/' \
     "$top/po/lsobs.pot" | msgen - | msgfilter --keep-header sed -e '$s/\(.\)$/\1 ·eo·/' | msgfmt -o "$folder/eo/LC_MESSAGES/lsobs.mo" -
 }

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+# the sources may be read-only, and stay as they are
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from stage import Stage  # noqa: E402  the folder has to be known first

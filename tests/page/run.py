@@ -12,11 +12,14 @@ import importlib
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 import traceback
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
+# the sources may be read-only, and stay as they are
+sys.dont_write_bytecode = True
 sys.path.insert(0, FOLDER)
 
 from stage import Stage  # noqa: E402  the folder has to be known first
@@ -77,6 +80,8 @@ def main():
             print(f'1..0 # SKIP {program} is not installed')
             return 77
     failed = 0
+    # what was started ends with this program
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     print(f'1..{len(tests)}')
     stage = Stage(options.program.split(), options.pictures, options.axe)
     try:
