@@ -284,15 +284,19 @@ def seed_hostile(service):
                 {'type': 'image_url', 'image_url': {'url': 'data:text/html,<script>parent.lsobsAttacked=3</script>'}},
                 {'type': 'image_url', 'image_url': {
                     'url': 'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" onload="window.lsobsAttacked=4"/>'}},
-                {'type': text('block-type'), text('block-key'): 1}, 7, None, [1]]},
+                {'type': text('block-type'), text('block-key'): 1}]},
             {'role': 'assistant', 'content': None, 'tool_calls': [
                 {'id': text('call-id'), 'type': 'function',
                  'function': {'name': text('call-name'), 'arguments': text('call-arguments')}}]},
-            {'role': 'tool', 'tool_call_id': text('call-id'), 'content': text('tool-result')},
-            None, 3, 'text', {'role': {'toString': 1}, 'content': {'a': 1}}]},
+            {'role': 'tool', 'tool_call_id': text('call-id'), 'content': text('tool-result')}]},
         {'choices': [{'message': {'role': 'assistant', 'content': text('answer'),
                                   'reasoning_content': text('reasoning')}}]},
         metadata={'ls_model_name': text('model-name'), 'ls_provider': text('provider')}, usage=usage(10, 20))
+    odd = tree.run(
+        'odd', 'llm', where, 0.3, 1.9, {'messages': [
+            {'role': 'user', 'content': [7, None, [1], {'type': 3, 'text': {'a': 1}}]}, None, 3, 'text',
+            {'role': {'toString': 1}, 'content': {'a': 1}}, {'role': 'user', 'content': text('odd')}]},
+        {'choices': {'message': 1}, 'messages': None})
     service.post_runs(tree.runs)
     service.post_feedback(where, text('feedback-key')[:120], 1, text('feedback-comment'), text('feedback-value'))
     service.post_attachment(where, '<img src=x onerror=window.lsobsAttacked=5>', 'text/html',
@@ -300,7 +304,7 @@ def seed_hostile(service):
     service.post_attachment(where, 'drawing', 'image/svg+xml',
                             b'<svg xmlns="http://www.w3.org/2000/svg"><script>window.top.lsobsAttacked=6</script></svg>')
     service.post_attachment(where, 'false picture', 'image/png', b'<script>window.top.lsobsAttacked=7</script>')
-    return {'root': where, 'model': model, 'project': tree.project}
+    return {'root': where, 'model': model, 'odd': odd, 'project': tree.project}
 
 
 def seed_huge(service, n_runs=10000):

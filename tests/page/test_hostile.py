@@ -61,9 +61,13 @@ def test_conversation(stage):
     sources = page.browser.run(f'return [...document.querySelectorAll("{BODY} img")].map(image => image.src.slice(0, 40))')
     assert sources == [], sources
     page.wait_text('http://evil.invalid/image.png', BODY)
+    assert len(page.browser.find_all(f'{BODY} .message')) >= 4
     page.open_tab('JSON')
     page.browser.find('.json-line')
     check_text(page)
+    page.open_tab('Run')
+    page.select('odd')
+    check_text(page, 'odd')
 
 
 def test_attachments(stage):

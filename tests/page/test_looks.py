@@ -113,18 +113,20 @@ def show(stage, view):
 def check_fits(page, name):
     """Nothing is cut off at the right: there is no scrolling sideways, and no button is outside."""
     found = page.browser.run('''
+        const [width] = arguments;
         // the end of a long name is told by dots
         const isShortened = element => {
             for (let one = element; one; one = one.parentElement)
-                if (getComputedStyle(one).textOverflow === 'ellipsis' && one.getBoundingClientRect().right <= innerWidth)
+                if (getComputedStyle(one).textOverflow === 'ellipsis' && one.getBoundingClientRect().right <= width)
                     return true;
             return false;
         };
-        const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+        // a phone makes the window wider, and what is in it smaller, if something is too wide
+        const wide = Math.max(document.documentElement.scrollWidth, document.body.scrollWidth, innerWidth) - width;
         const out = [...document.querySelectorAll('button, a, input, h1, h2')].filter(element => {
             const box = element.getBoundingClientRect();
             return element.checkVisibility({checkVisibilityCSS: true}) && box.width > 0 && box.left > 0 &&
-                box.right > innerWidth + 1 && !element.closest('.unseen, .scroll-x') && !isShortened(element);
+                box.right > width + 1 && !element.closest('.unseen, .scroll-x') && !isShortened(element);
         }).map(element => element.outerHTML.slice(0, 120));
         // what scrolls up and down does not scroll sideways
         for (const element of document.querySelectorAll('main, .scroll, .panel-body:not(.full), .list, dialog[open], .dialog-body'))
@@ -137,9 +139,9 @@ def check_fits(page, name):
                 element.textContent.trim().length > 3)
                 out.push(`a column of letters: ${element.outerHTML.slice(0, 120)}`);
         const widest = wide <= 0 ? [] : [...document.querySelectorAll('main *')].filter(element =>
-            element.getBoundingClientRect().right > document.documentElement.clientWidth + 1).slice(0, 3)
+            element.getBoundingClientRect().right > width + 1).slice(0, 3)
             .map(element => element.outerHTML.slice(0, 200));
-        return {wide, out, widest};''')
+        return {wide, out, widest};''', page.browser.width)
     assert found['wide'] <= 0, f'{name} scrolls sideways by {found["wide"]} pixels: {found["widest"]}'
     assert not found['out'], f'{name} does not fit: {found["out"]}'
 

@@ -159,7 +159,7 @@ class Browser:
             'goog:loggingPrefs': {'browser': 'ALL', 'performance': 'ALL'},
         }}})
         self.path = f'/session/{answer["sessionId"]}'
-        self.is_narrow = False
+        self.width = None
         for script in scripts_before:
             self.before_each_page(script)
 
@@ -308,7 +308,11 @@ class Browser:
         self.cdp('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=scale,
                  mobile=width < 600)
         self.cdp('Emulation.setTouchEmulationEnabled', enabled=width < 600)
-        self.is_narrow = width < 600
+        self.width = width
+
+    @property
+    def is_narrow(self):
+        return self.width < 600
 
     def screenshot(self, file, full=False):
         if full:
