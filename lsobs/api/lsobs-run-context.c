@@ -189,6 +189,7 @@ static void free_stack (gpointer data);
 static GPrivate innermost = G_PRIVATE_INIT (free_stack);
 
 static gsize n_pushed; /* (atomic) the serial of the entry that was pushed last */
+
 static void
 unref_entry (LsobsRunPusher *entry)
 {

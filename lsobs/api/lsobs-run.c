@@ -249,13 +249,12 @@ start_run (LsobsExporter *exporter, const LsobsRunStart *start)
 static LsobsRun *
 start_root (LsobsExporter *exporter, const LsobsRunStart *start)
 {
-  g_autoptr (LsobsExporter) held = NULL;
+  g_autoptr (LsobsExporter) held = g_object_ref (exporter);
   g_autofree char *project = NULL;
   LsobsRunStart root = *start;
 
   if (start->earlier != NULL)
-    return start_run (exporter, start);
-  held = g_object_ref (exporter);
+    return start_run (held, start);
   root.is_left_out = _lsobs_binding_hook_leaves_out_root (&project);
   if (root.project == NULL)
     root.project = project;
