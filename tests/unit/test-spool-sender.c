@@ -186,6 +186,9 @@ look_at_spool (LsobsTransport *transport G_GNUC_UNUSED, gint64 deadline)
 static gboolean
 spool (LsobsTransport *transport, LsobsBatch *batch, LsobsSpooledFunc func, gpointer data)
 {
+  /* as the writer does while too much waits for the disk */
+  if (g_atomic_int_get (&n_full) < 0)
+    return FALSE;
   /* the one that was under way does not wait */
   g_assert_cmpint (g_atomic_int_add (&n_spooled, 1), <=, g_atomic_int_get (&n_awaited));
   return client_vtable->spool (transport, batch, func, data);
