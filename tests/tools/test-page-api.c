@@ -1561,6 +1561,23 @@ test_listeners (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
         stop_listening (&more);
     }
   g_assert_cmpuint (status, ==, 200);
+
+  /* Where nothing is written, it looks whether one has gone before it refuses another one. */
+  stop_listening (&more);
+  listen_to (fixture, &more, "", NULL);
+  next_event (&more, "hello");
+  for (guint i = 0; i < 2 * LIVE_FEED_MAX; i++)
+    {
+      guint n_refused = 0;
+
+      stop_listening (&more);
+      /* a few, until the end of the connection has come; thousands, until the next comment */
+      while (try_to_listen (fixture, &more, "", NULL) != 200)
+        {
+          g_assert_cmpuint (++n_refused, <, 500);
+          stop_listening (&more);
+        }
+    }
   stop_listening (&more);
   serve_stop (fixture, SIGTERM);
   for (guint i = 1; i < LIVE_FEED_MAX; i++)

@@ -23,6 +23,9 @@
 /* The browser connects again so many ms after a connection was lost. */
 #define RETRY "retry: 1000\n\n"
 
+/* A line that a page ignores. */
+#define COMMENT ": \n\n"
+
 struct _LiveFeed
 {
   Worker *worker;        /* (unowned) */
@@ -416,7 +419,6 @@ written_cb (gpointer data)
 static gboolean
 poll_cb (gpointer data)
 {
-  static const char comment[] = ": \n\n";
   LiveFeed *self = data;
   gint64 now = g_get_monotonic_time ();
 
@@ -427,7 +429,7 @@ poll_cb (gpointer data)
       if (listener->is_writing && now - listener->time > STUCK_TIME)
         listener_cut_off (listener);
       else if (!listener->is_writing && now - listener->time > COMMENT_PAUSE)
-        listener_send (listener, comment, strlen (comment));
+        listener_send (listener, COMMENT, strlen (COMMENT));
     }
   written_cb (self);
   return G_SOURCE_CONTINUE;
@@ -467,6 +469,33 @@ start (LiveFeed *self)
   g_source_attach (self->poll, self->context);
 }
 
+/* Whether the page has closed the connection, which nobody reads while the service waits to write. */
+static gboolean
+is_gone (Listener *self)
+{
+  GSocket *socket = soup_server_message_get_socket (self->message);
+
+  return socket == NULL || (g_socket_condition_check (socket, G_IO_IN) != 0 &&
+                            g_socket_get_available_bytes (socket) <= 0);
+}
+
+static void
+drop_gone (LiveFeed *self)
+{
+  for (guint i = self->listeners->len; i-- > 0;)
+    {
+      Listener *listener = g_ptr_array_index (self->listeners, i);
+
+      if (!is_gone (listener))
+        continue;
+      /* The next write fails, and the message is finished by that. */
+      listener_cut_off (listener);
+      if (!listener->is_writing)
+        listener_send (listener, COMMENT, strlen (COMMENT));
+      g_ptr_array_remove_index_fast (self->listeners, i);
+    }
+}
+
 gboolean
 live_feed_add (LiveFeed *self, SoupServerMessage *message, gint64 change)
 {
@@ -474,6 +503,8 @@ live_feed_add (LiveFeed *self, SoupServerMessage *message, gint64 change)
   g_autoptr (GString) begin = g_string_new (RETRY);
   Listener *listener;
 
+  if (self->listeners->len >= LIVE_FEED_MAX)
+    drop_gone (self);
   if (self->listeners->len >= LIVE_FEED_MAX)
     return FALSE;
   listener = g_new0 (Listener, 1);
