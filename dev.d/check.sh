@@ -3,6 +3,16 @@
 #
 # Running and counting tests. Read by ../dev.
 
+# show_skipped DIR: the tests that were skipped there, as the tests say it
+show_skipped () {
+  local trs log
+  while IFS= read -r trs; do
+    log=${trs%.trs}.log
+    grep -aE '^ok [0-9]+ .*# SKIP' "$log" || true
+    ! grep -qaE '^1\.\.0' "$log" || echo "ok 0 ${log#"$1"/} # SKIP"
+  done < <(find "$1" -name '*.trs' | sort)
+}
+
 # results DIR: prints "PASSED FAILED SKIPPED" of the tests that were run there
 results () {
   find "$1/tests" "$1/fuzz" "$1/docs" -name '*.trs' -exec cat {} + | awk '
@@ -42,6 +52,7 @@ run_tests () {
   ! has_choice "$@" || set -- "$@" "$chosen_programs"
   make -s -C "$dir" -k -j"$test_jobs" "$@" || rc=$?
   show_failures "$dir"
+  show_skipped "$dir"
   read -r passed failed skipped < <(results "$dir")
   say "the tests of ${dir##*/}"
   [ "$rc" = 0 ] || [ "$failed" != 0 ] || echo "make failed for another reason than a test, see above"
