@@ -469,7 +469,7 @@ start (LiveFeed *self)
   g_source_attach (self->poll, self->context);
 }
 
-/* Whether the page has closed the connection, which nobody reads while the service waits to write. */
+/* Whether the page has closed its end of the connection. The server looks at that only when it writes. */
 static gboolean
 is_gone (Listener *self)
 {
