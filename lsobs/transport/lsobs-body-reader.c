@@ -115,6 +115,13 @@ find_record (LsobsBodyReader *self, const char *key, const char *id, gboolean is
   return record;
 }
 
+/* Of a token, in RFC 7230 and older. */
+static gboolean
+is_token_char (char c)
+{
+  return c > ' ' && c < 0x7f && strchr ("()<>@,;:\\\"/[]?=", c) == NULL;
+}
+
 /* Reads a token, or a string in quotes, in a header.
  * @at: (inout): moved behind it
  * @end: of the header
@@ -137,7 +144,7 @@ read_value (const char **at, const char *end, const char **value, gsize *len)
       return TRUE;
     }
   *value = p;
-  while (p<end && * p> ' ' && *p < 0x7f && strchr ("()<>@,;:\\\"/[]?=", *p) == NULL)
+  while (p < end && is_token_char (*p))
     p++;
   *len = (gsize) (p - *value);
   *at = p;
