@@ -223,6 +223,7 @@ read_headers (const char *start, const char *end, const char **name, gsize *name
   const char *line_end;
 
   *name = NULL;
+  *name_len = 0;
   while ((line_end = find_text (line, end, "\r\n")) != NULL && line_end > line)
     {
       const char *at = line;
