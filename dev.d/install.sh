@@ -45,8 +45,8 @@ run_binding_tests () {
 install_test () {
   local variant=install dir prefix program override
   case ${1:-} in
-    '') setup gnome-desktop-testing ;;
-    --quick) setup; variant=prefix ;;
+    '') setup gnome-desktop-testing meson ninja-build ;;
+    --quick) setup meson ninja-build; variant=prefix ;;
     *) usage >&2; die "install-test: unknown option $1" ;;
   esac
   dir=$top/_build-$variant prefix=$top/_build-$variant/prefix program=$top/_build-$variant/program
@@ -67,6 +67,12 @@ install_test () {
   cc -Wall -Werror -o "$program/react-agent" "$prefix"/share/doc/lsobs/examples/react-agent/*.c \
     $(pkg-config --cflags --libs lsobs libsoup-3.0)
   "$program/react-agent" --help > /dev/null
+  cp -R "$prefix/share/doc/lsobs/examples/build-systems" "$program"
+  make -s -C "$program/build-systems" CFLAGS='-Wall -Werror'
+  "$dir/examples/trace-receiver" -- "$program/build-systems/first-trace" | grep -q first-trace
+  meson setup "$program/build-systems" "$program/meson" > "$program/meson.log" || { cat "$program/meson.log"; return 1; }
+  ninja -C "$program/meson" > "$program/meson.log" || { cat "$program/meson.log"; return 1; }
+  "$dir/examples/trace-receiver" -- "$program/meson/first-trace" | grep -q first-trace
   # shellcheck disable=SC2046
   cc -Wall -Werror -o "$program/tiny-agent" "$prefix/share/doc/lsobs/examples/tiny-agent/tiny-agent.c" \
     $(pkg-config --cflags --libs lsobs)

@@ -9,7 +9,7 @@ debian_packages="
   libglib2.0-dev libsoup-3.0-dev libjson-glib-dev libxxhash-dev libzstd-dev
   libsqlite3-dev
   gobject-introspection libgirepository1.0-dev gir1.2-json-1.0 valac
-  gtk-doc-tools groff-base
+  gtk-doc-tools groff-base appstream
   abigail-tools
   python3 python3-gi python3-h2 gjs
   libgtk-4-dev gir1.2-gtk-4.0 xvfb dbus
@@ -20,7 +20,7 @@ fedora_packages="
   glib2-devel libsoup3-devel json-glib-devel xxhash-devel libzstd-devel
   sqlite-devel
   gobject-introspection-devel vala
-  gtk-doc groff-base
+  gtk-doc groff-base appstream
   libabigail
   python3 python3-gobject-base python3-h2 gjs
   gtk4-devel xorg-x11-server-Xvfb dbus-daemon

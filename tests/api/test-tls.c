@@ -145,6 +145,13 @@ assert_holds (Fixture *fixture, const char *words, const char *more_words)
   return exporter;
 }
 
+/* On a busy machine, to connect may take too long. */
+static gboolean
+is_slow (GError *error)
+{
+  return error != NULL && strstr (error->message, "too long to connect") != NULL;
+}
+
 /* Delivery works again without a new observer. */
 static void
 assert_mended (Fixture *fixture, LsobsExporter *exporter)
@@ -154,6 +161,11 @@ assert_mended (Fixture *fixture, LsobsExporter *exporter)
 
   test_emit (exporter, "two");
   lsobs_exporter_flush (exporter, TEST_TIMEOUT_MS, NULL, &error);
+  for (guint i = 0; i < 50 && is_slow (error); i++)
+    {
+      g_clear_error (&error);
+      lsobs_exporter_flush (exporter, TEST_TIMEOUT_MS, NULL, &error);
+    }
   g_assert_no_error (error);
   g_assert_cmpuint (test_get_counter (exporter, LSOBS_COUNTER_DELIVERED), >, delivered);
   g_assert_cmpuint (test_server_count_ops (fixture->base.server), ==,

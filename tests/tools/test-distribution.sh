@@ -54,6 +54,12 @@ if command -v groff > /dev/null; then
 else
   skip "the man page is well-formed" "groff is not here"
 fi
+if command -v appstreamcli > /dev/null; then
+  appstreamcli validate --no-net --pedantic --no-color "$G_TEST_SRCDIR"/../tools/data/*.metainfo.xml > "$tmp/said" 2>&1
+  report "what software centers say of the program is well-formed" $?
+else
+  skip "what software centers say of the program is well-formed" "appstreamcli is not here"
+fi
 grep -n '@[A-Za-z_]*@' "$page" "$unit" > "$tmp/said"
 [ ! -s "$tmp/said" ]; report "no variable of make is left" $?
 
