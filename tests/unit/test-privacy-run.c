@@ -291,7 +291,7 @@ redact_cb (const char *field, JsonNode *value, gpointer user_data)
 static void
 notify_cb (gpointer user_data)
 {
-  ((Fixture *) user_data)->n_notified++;
+  g_atomic_int_inc (&((Fixture *) user_data)->n_notified);
 }
 
 static void
