@@ -3333,9 +3333,9 @@ lsobs_config_set_redact_func (LsobsConfig *self,
  *   #LsobsConfig:workspace-id, unless the replica is another instance of the service
  * @role: whether the runs keep their ids there
  *
- * Adds a place that every run is written to. With one replica or more, these are all
- * places: #LsobsConfig:api-url and #LsobsConfig:api-key are not used then. There can
- * be 16 of them.
+ * Adds a place that every run is written to. The replicas replace #LsobsConfig:api-url and
+ * #LsobsConfig:api-key: with one replica or more, nothing is sent there. There can be 16 of
+ * them.
  *
  * Each place has its own queue and thread, its own retries and pauses: when one of
  * them is in trouble, the others get everything in time. A key goes to its own

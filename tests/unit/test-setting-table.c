@@ -8,8 +8,19 @@
 /* The table of settings agrees with the properties, and with the tables and comments that describe
  * the settings. */
 
-#define VARIABLES_HEADER "| variable | property of LsobsConfig |"
-#define DEFAULTS_HEADER  "| property of LsobsConfig | default | what it sets |"
+#define GUIDE            "docs/reference/guide-settings.xml"
+#define TABLE_VARIABLES  "table-variables"
+#define TABLE_PROPERTIES "table-properties"
+
+/* What is read of a table of the guide. */
+typedef struct
+{
+  const char *id;
+  gboolean inside;
+  GPtrArray *rows; /* (element-type GStrv) */
+  GPtrArray *row;  /* (nullable) (element-type utf8): the cells of the row that is open */
+  GString *cell;   /* (nullable): the cell that is open */
+} TableReader;
 
 static char *
 load (const char *path)
@@ -23,86 +34,101 @@ load (const char *path)
   return text;
 }
 
-/* Returns: (transfer full) (element-type GStrv): the cells of each line of a table in README */
-static GPtrArray *
-load_table (const char *header)
+static void
+start_element_cb (GMarkupParseContext *context,
+                  const char *element,
+                  const char **names,
+                  const char **values,
+                  gpointer user_data,
+                  GError **error)
 {
-  g_autofree char *text = load ("README");
-  GPtrArray *rows = g_ptr_array_new_with_free_func ((GDestroyNotify) g_strfreev);
-  char *start = strstr (text, header);
-  g_auto (GStrv) lines = NULL;
+  TableReader *reader = user_data;
 
-  g_assert_nonnull (start);
-  lines = g_strsplit (start, "\n", -1);
-  /* 0 is the header, 1 a rule */
-  for (guint i = 2; lines[i] != NULL && *lines[i] == '|'; i++)
+  if (strcmp (element, "informaltable") == 0)
+    for (guint i = 0; names[i] != NULL; i++)
+      if (strcmp (names[i], "id") == 0 && strcmp (values[i], reader->id) == 0)
+        reader->inside = TRUE;
+  if (reader->inside && strcmp (element, "row") == 0)
+    reader->row = g_ptr_array_new ();
+  if (reader->inside && strcmp (element, "entry") == 0)
+    reader->cell = g_string_new (NULL);
+}
+
+static void
+end_element_cb (GMarkupParseContext *context,
+                const char *element,
+                gpointer user_data,
+                GError **error)
+{
+  TableReader *reader = user_data;
+
+  if (strcmp (element, "informaltable") == 0)
+    reader->inside = FALSE;
+  else if (reader->row != NULL && strcmp (element, "row") == 0)
     {
-      GStrv cells = g_strsplit (lines[i], "|", -1);
-
-      for (guint k = 0; cells[k] != NULL; k++)
-        g_strstrip (cells[k]);
-      g_ptr_array_add (rows, cells);
+      g_ptr_array_add (reader->row, NULL);
+      g_ptr_array_add (reader->rows, g_ptr_array_free (reader->row, FALSE));
+      reader->row = NULL;
     }
+  else if (reader->cell != NULL && strcmp (element, "entry") == 0)
+    {
+      g_autofree char *text = g_string_free (reader->cell, FALSE);
+      g_autoptr (GRegex) space = g_regex_new ("\\s+", 0, 0, NULL);
+
+      g_ptr_array_add (reader->row,
+                       g_strstrip (g_regex_replace_literal (space, text, -1, 0, " ", 0, NULL)));
+      reader->cell = NULL;
+    }
+}
+
+static void
+text_cb (GMarkupParseContext *context,
+         const char *text,
+         gsize len,
+         gpointer user_data,
+         GError **error)
+{
+  TableReader *reader = user_data;
+
+  if (reader->cell != NULL)
+    g_string_append_len (reader->cell, text, (gssize) len);
+}
+
+/* Returns: (transfer full) (element-type GStrv): the text of each cell of each row of a table in the
+ * guide, without its head */
+static GPtrArray *
+load_table (const char *id)
+{
+  const GMarkupParser parser = { .start_element = start_element_cb,
+                                 .end_element = end_element_cb,
+                                 .text = text_cb };
+  g_autofree char *text = load (GUIDE);
+  GPtrArray *rows = g_ptr_array_new_with_free_func ((GDestroyNotify) g_strfreev);
+  TableReader reader = { .id = id, .rows = rows };
+  g_autoptr (GMarkupParseContext) context =
+      g_markup_parse_context_new (&parser, G_MARKUP_DEFAULT_FLAGS, &reader, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_markup_parse_context_parse (context, text, -1, &error);
+  g_assert_no_error (error);
+  g_markup_parse_context_end_parse (context, &error);
+  g_assert_no_error (error);
   g_assert_cmpuint (rows->len, >, 10);
+  g_ptr_array_remove_index (rows, 0);
   return rows;
 }
 
-/* Returns: (transfer full): the names at the beginning of a cell, each in backticks, with commas
- * between them */
-static GStrv
-split_names (const char *cell)
+/* Returns: (transfer none): the setting that a row is about; each has one row */
+static const LsobsSetting *
+find_row_setting (const char *name, GHashTable *seen)
 {
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  const LsobsSetting *setting = _lsobs_config_find_setting (name);
 
-  while (*cell == '`')
-    {
-      const char *end = strchr (cell + 1, '`');
-
-      g_assert_nonnull (end);
-      g_ptr_array_add (names, g_strndup (cell + 1, (gsize) (end - cell - 1)));
-      cell = end + 1;
-      if (g_str_has_prefix (cell, ", `"))
-        cell += 2;
-    }
-  g_ptr_array_add (names, NULL);
-  return (GStrv) g_ptr_array_free (g_steal_pointer (&names), FALSE);
-}
-
-/* README does not list an older name beside the newer one, nor a prefixed name beside the bare one.
- * Returns: (transfer full): what it lists, with spaces between the names */
-static char *
-shorten (const char *const *variables)
-{
-  static const char *const prefixes[][2] = { { "LANGCHAIN_", "LANGSMITH_" },
-                                             { "LANGCHAIN_", "" },
-                                             { "LANGSMITH_", "" } };
-  GString *list = g_string_new (NULL);
-
-  for (guint i = 0; variables[i] != NULL; i++)
-    {
-      gboolean implied = FALSE;
-
-      for (guint k = 0; k < G_N_ELEMENTS (prefixes) && !implied; k++)
-        if (g_str_has_prefix (variables[i], prefixes[k][0]))
-          {
-            g_autofree char *other =
-                g_strconcat (prefixes[k][1], variables[i] + strlen (prefixes[k][0]), NULL);
-
-            implied = g_strv_contains (variables, other);
-          }
-      if (!implied)
-        g_string_append_printf (list, "%s ", variables[i]);
-    }
-  return g_string_free (list, FALSE);
-}
-
-static gboolean
-has_older_name (const LsobsSetting *setting)
-{
-  for (guint i = 0; setting->variables[i] != NULL; i++)
-    if (g_str_has_prefix (setting->variables[i], "LANGCHAIN_"))
-      return TRUE;
-  return FALSE;
+  if (setting == NULL)
+    g_error (GUIDE " names “%s”, which is no property", name);
+  if (!g_hash_table_add (seen, (gpointer) setting))
+    g_error (GUIDE " has two rows for %s", name);
+  return setting;
 }
 
 /* --- properties --- */
@@ -231,12 +257,28 @@ test_copy (void)
     }
 }
 
-/* --- README --- */
+/* --- the guide --- */
 
+/* Returns: (transfer none): the unit of a variable, as its row calls it */
+static const char *
+describe_variable_unit (const LsobsSetting *setting)
+{
+  const char *unit = setting->unit != NULL ? setting->unit : "";
+
+  if (setting->variable_factor == 1024 * 1024)
+    return "MiB";
+  if (setting->variable_factor == 3600 * 1000)
+    return "hours";
+  if (strcmp (unit, "ms") == 0)
+    return "milliseconds";
+  return unit;
+}
+
+/* A variable is found by its full name, with each prefix that it may have. */
 static void
 test_variables (void)
 {
-  g_autoptr (GPtrArray) rows = load_table (VARIABLES_HEADER);
+  g_autoptr (GPtrArray) rows = load_table (TABLE_VARIABLES);
   guint n_settings;
   const LsobsSetting *settings = _lsobs_config_get_settings (&n_settings);
   g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
@@ -244,33 +286,21 @@ test_variables (void)
   for (guint i = 0; i < rows->len; i++)
     {
       GStrv cells = g_ptr_array_index (rows, i);
-      g_auto (GStrv) variables = split_names (cells[1]);
-      g_auto (GStrv) names = split_names (cells[2]);
-      gboolean older = strstr (cells[1], "(no `LANGCHAIN_…`)") == NULL;
+      const LsobsSetting *setting = find_row_setting (cells[1], seen);
+      g_autofree char *expected = g_strjoinv (", ", (GStrv) setting->variables);
 
-      for (guint k = 0; names[k] != NULL; k++)
-        {
-          const LsobsSetting *setting = _lsobs_config_find_setting (names[k]);
-          /* with several properties, each has one variable */
-          const char *const alone[] = { variables[k], NULL };
-          gboolean single = g_strv_length (names) == 1;
-          g_autofree char *listed = shorten (single ? (const char *const *) variables : alone);
-          g_autofree char *expected = shorten (setting->variables);
-
-          g_assert_cmpstr (listed, ==, expected);
-          g_assert_true (has_older_name (setting) == older);
-          g_assert_true ((setting->variable_factor == 1024 * 1024) ==
-                         (strstr (cells[2], "in MiB") != NULL));
-          g_assert_true (g_hash_table_add (seen, (gpointer) setting));
-        }
+      g_assert_cmpstr (cells[0], ==, expected);
+      if (strstr (cells[2], describe_variable_unit (setting)) == NULL)
+        g_error (GUIDE " does not say that %s is in %s", cells[0],
+                 describe_variable_unit (setting));
     }
   for (guint i = 0; i < n_settings; i++)
     if (settings[i].variables[0] != NULL && !g_hash_table_contains (seen, &settings[i]))
-      g_error ("add `%s` for `%s` to the table “%s” in README", settings[i].variables[0],
-               settings[i].name, VARIABLES_HEADER);
+      g_error ("add %s for %s to the table “%s” of " GUIDE, settings[i].variables[0],
+               settings[i].name, TABLE_VARIABLES);
 }
 
-/* Returns: (transfer full): what README may call the default */
+/* Returns: (transfer full): what the guide calls the default */
 static char *
 describe_default (const LsobsSetting *setting)
 {
@@ -280,15 +310,14 @@ describe_default (const LsobsSetting *setting)
   switch (setting->type)
     {
     case LSOBS_SETTING_TEXT:
-      return setting->initial_text != NULL ? g_strdup_printf ("`%s`", setting->initial_text)
-                                           : g_strdup ("none");
+      return setting->initial_text != NULL ? g_strdup (setting->initial_text) : g_strdup ("none");
     case LSOBS_SETTING_SWITCH:
       return g_strdup (setting->initial ? "true" : "false");
     case LSOBS_SETTING_NUMBER:
       if (strcmp (unit, "bytes") == 0 && setting->initial % mebibyte == 0)
         return g_strdup_printf ("%" G_GINT64_FORMAT " MiB", setting->initial / mebibyte);
-      return g_strdup_printf ("%" G_GINT64_FORMAT "%s", setting->initial,
-                              strcmp (unit, "ms") == 0 ? " ms" : "");
+      return g_strdup_printf ("%" G_GINT64_FORMAT "%s%s", setting->initial,
+                              *unit != '\0' ? " " : "", unit);
     case LSOBS_SETTING_SHARE:
       return g_strdup_printf ("%" G_GINT64_FORMAT ".0", setting->initial);
     case LSOBS_SETTING_CHOICE:
@@ -303,10 +332,45 @@ describe_default (const LsobsSetting *setting)
     }
 }
 
+/* Returns: (transfer full): the nicks of an enumeration, with commas between them */
+static char *
+describe_choices (const LsobsSetting *setting)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (setting->get_type ());
+  GString *list = g_string_new (NULL);
+
+  for (guint i = 0; i < klass->n_values; i++)
+    g_string_append_printf (list, "%s%s", i > 0 ? ", " : "", klass->values[i].value_nick);
+  return g_string_free (list, FALSE);
+}
+
+/* Returns: (transfer full) (nullable): what the guide calls the values, or %NULL for any words */
+static char *
+describe_values (const LsobsSetting *setting)
+{
+  gboolean is_open =
+      setting->maximum == G_MAXINT64 / 2 || setting->maximum == (gint64) (G_MAXSSIZE / 2 + 1);
+  const char *unit = setting->unit != NULL ? setting->unit : "";
+  const char *gap = *unit != '\0' ? " " : "";
+
+  if (setting->type == LSOBS_SETTING_SWITCH)
+    return g_strdup ("true, false");
+  if (setting->type == LSOBS_SETTING_CHOICE)
+    return describe_choices (setting);
+  if (setting->type != LSOBS_SETTING_NUMBER && setting->type != LSOBS_SETTING_SHARE)
+    return NULL;
+  if (is_open && setting->minimum == 1 && strcmp (unit, "bytes") == 0)
+    return g_strdup ("at least 1 byte");
+  if (is_open)
+    return g_strdup_printf ("at least %" G_GINT64_FORMAT "%s%s", setting->minimum, gap, unit);
+  return g_strdup_printf ("%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT "%s%s", setting->minimum,
+                          setting->maximum, gap, unit);
+}
+
 static void
 test_defaults (void)
 {
-  g_autoptr (GPtrArray) rows = load_table (DEFAULTS_HEADER);
+  g_autoptr (GPtrArray) rows = load_table (TABLE_PROPERTIES);
   g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
   guint n_settings;
   const LsobsSetting *settings = _lsobs_config_get_settings (&n_settings);
@@ -314,22 +378,18 @@ test_defaults (void)
   for (guint i = 0; i < rows->len; i++)
     {
       GStrv cells = g_ptr_array_index (rows, i);
-      g_auto (GStrv) names = split_names (cells[1]);
+      const LsobsSetting *setting = find_row_setting (cells[0], seen);
+      g_autofree char *initial = describe_default (setting);
+      g_autofree char *values = describe_values (setting);
 
-      g_assert_nonnull (names[0]);
-      for (guint k = 0; names[k] != NULL; k++)
-        {
-          const LsobsSetting *setting = _lsobs_config_find_setting (names[k]);
-          g_autofree char *expected = describe_default (setting);
-
-          g_assert_true (g_hash_table_add (seen, (gpointer) setting));
-          if (strcmp (cells[2], expected) != 0)
-            g_error ("README says that %s is %s, not %s", setting->name, cells[2], expected);
-        }
+      if (strcmp (cells[1], initial) != 0)
+        g_error (GUIDE " says that %s is %s, not %s", setting->name, cells[1], initial);
+      if (values != NULL && strcmp (cells[2], values) != 0)
+        g_error (GUIDE " says that %s may be %s, not %s", setting->name, cells[2], values);
     }
   for (guint i = 0; i < n_settings; i++)
     if (!g_hash_table_contains (seen, &settings[i]))
-      g_error ("add `%s` to the table “%s” in README", settings[i].name, DEFAULTS_HEADER);
+      g_error ("add %s to the table “%s” of " GUIDE, settings[i].name, TABLE_PROPERTIES);
 }
 
 /* --- comments --- */
