@@ -19,7 +19,7 @@ extract_markdown () {
              else if ($0 == "```js") {
                inside = 1; out = stem "-" NR ".fragment-js"; printf "" > out
              }
-             else if ($0 == "```c" || $0 == "```python") {
+             else if ($0 == "```c" || $0 == "```python" || $0 == "```vala") {
                inside = 1; out = stem "-" NR "." substr ($0, 4); printf "" > out
              }
              next }
