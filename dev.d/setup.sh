@@ -13,7 +13,8 @@ debian_packages="
   abigail-tools
   python3 python3-gi python3-h2 gjs
   libgtk-4-dev gir1.2-gtk-4.0 xvfb dbus
-  glib-networking openssl"
+  glib-networking openssl
+  codespell"
 fedora_packages="
   gcc gcc-c++ make autoconf autoconf-archive automake libtool gettext-devel glibc-locale-source
   pkgconf-pkg-config xz diffutils libasan libubsan
@@ -24,7 +25,8 @@ fedora_packages="
   libabigail
   python3 python3-gobject-base python3-h2 gjs
   gtk4-devel xorg-x11-server-Xvfb dbus-daemon
-  glib-networking openssl"
+  glib-networking openssl
+  codespell"
 
 debian_missing () {
   local p

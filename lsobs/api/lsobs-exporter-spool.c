@@ -332,8 +332,8 @@ lsobs_exporter_purge_spool_async (LsobsExporter *self,
  * @error: return location for a #GError, or %NULL
  *
  * Ends what lsobs_exporter_purge_spool_async() began. @n_removed is set in any case, also to how many
- * files were removed before an error. It includes those that were being sent, and may have arrived all
- * the same; it does not include those that were too old.
+ * files were removed before an error. It includes those that were being sent, and may still have
+ * arrived; it does not include those that were too old.
  *
  * Fails with %LSOBS_ERROR_INVALID_CONFIG when there is no spool, with a code of %G_IO_ERROR when a
  * file cannot be removed, or with %G_IO_ERROR_CANCELLED.

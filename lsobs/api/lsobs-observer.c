@@ -30,7 +30,7 @@
  * lsobs_run_end (run, response);
  * ]|
  *
- * An observer made with #LsobsConfig:tracing-enabled off takes all the same calls and
+ * An observer made with #LsobsConfig:tracing-enabled off takes the same calls and
  * does nothing: no thread, no queue, no look at a payload. Its runs have ids as any
  * others. So a program need not ask whether it is traced. lsobs_observer_reconfigure() turns
  * tracing on, off or elsewhere while the program runs.

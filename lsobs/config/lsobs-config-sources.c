@@ -618,8 +618,8 @@ read_all (LsobsConfig *config, GError **error)
  * `LANGSMITH_CONFIG_FILE`, and there the profile `LANGSMITH_PROFILE`, each with the
  * default of that function.
  *
- * A missing key is not an error here: lsobs_config_has_api_key() tells. Nothing of the
- * environment is ever sent, but for what is named here.
+ * A missing key is not an error here: lsobs_config_has_api_key() tells. No variable
+ * is sent but those that are named here.
  *
  * Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that names the variable,
  * or the member of a profile, when a value makes no sense. No text of a value is shown.

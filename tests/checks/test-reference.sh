@@ -94,11 +94,12 @@ done > "$tmp/said"
 [ ! -s "$tmp/said" ]; report "no page is empty" $?
 
 # gtk-doc has an index of deprecated symbols, which is left out while there are none.
-if grep -q '<indexentry' "$reference/xml/api-index-deprecated.xml" 2> "$tmp/said" \
+: > "$tmp/said"
+if grep -qs '<indexentry' "$reference/xml/api-index-deprecated.xml" \
     && ! grep -q 'xml/api-index-deprecated.xml' "$source/lsobs-docs.xml"; then
   echo "add the index of deprecated symbols to lsobs-docs.xml" > "$tmp/said"
 fi
-grep -ho 'linkend="api-index-[0-9][^"]*"' "$reference"/xml/lsobs-*.xml | sort -u | sed 's/linkend="//; s/"//' | while read -r index; do
+grep -hos 'linkend="api-index-[0-9][^"]*"' "$reference"/xml/lsobs-*.xml | sort -u | sed 's/linkend="//; s/"//' | while read -r index; do
   grep -q "<index id=\"$index\">" "$source/lsobs-docs.xml" || echo "add the index $index to lsobs-docs.xml"
 done >> "$tmp/said"
 [ ! -s "$tmp/said" ]; report "each index is there" $?
