@@ -33,6 +33,11 @@ sed -nE 's/^(directory|source_filename) = lsobs-([0-9.]*[0-9]).*/\2/p' \
   "$top/examples/build-systems/subprojects/lsobs.wrap" | sort -u > "$tmp/wrap"
 says "the wrap for Meson unpacks this version" "$(cat "$tmp/wrap")"
 
+# The example for make and Meson is the program of README, below a comment.
+sed -n '/^```c$/,/^```$/p' "$top/README" | sed -e 1d -e '/^```$/,$d' > "$tmp/program"
+sed -e '1,/ \*\/$/d' "$top/examples/build-systems/first-trace.c" | diff "$tmp/program" - > "$tmp/said"
+report "the example for build systems is the program of README" $?
+
 if [ -e "$top/debian/changelog" ]; then
   says "the change log of Debian begins with this version" \
     "$(sed -n '1s/^lsobs (\(.*\)-[^-]*) .*/\1/p' "$top/debian/changelog")"
