@@ -108,6 +108,7 @@ for page in "$html"/*.html; do
   head -n 1 "$page" | grep -qx '<!DOCTYPE html>' || echo "${page##*/} is of another HTML"
   grep -q '<meta name="viewport"' "$page" || echo "${page##*/} does not tell a phone its width"
   grep -q '<link rel="stylesheet" href="style.css"' "$page" || echo "${page##*/} has no style sheet"
+  ! tr '\n' ' ' < "$page" | grep -q '<thead>.*<td>' || echo "${page##*/} has cells without the title of their column"
   ! grep -q '<body [^>]*bgcolor=' "$page" || echo "${page##*/} has colours of its own"
 done > "$tmp/said"
 cmp "$source/style.css" "$html/style.css" >> "$tmp/said" 2>&1
