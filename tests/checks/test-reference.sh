@@ -96,7 +96,7 @@ done > "$tmp/said"
 # gtk-doc has an index of deprecated symbols, which is left out while there are none.
 : > "$tmp/said"
 if grep -qs '<indexentry' "$reference/xml/api-index-deprecated.xml" \
-    && ! grep -q 'xml/api-index-deprecated.xml' "$source/lsobs-docs.xml"; then
+    && ! grep -q '<index .*"xml/api-index-deprecated.xml"' "$source/lsobs-docs.xml"; then
   echo "add the index of deprecated symbols to lsobs-docs.xml" > "$tmp/said"
 fi
 grep -hos 'linkend="api-index-[0-9][^"]*"' "$reference"/xml/lsobs-*.xml | sort -u | sed 's/linkend="//; s/"//' | while read -r index; do
