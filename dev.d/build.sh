@@ -13,6 +13,10 @@ configure_build () {
       options=(--disable-introspection --disable-gtk-doc --disable-valgrind
                --with-zstd --with-tools
                CFLAGS="-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined") ;;
+    bench)
+      # what is measured: compiled as a release, without the check of the order of locks
+      options=(--disable-introspection --disable-gtk-doc --disable-valgrind --disable-debug --with-zstd
+               --without-tools CFLAGS="-O2 -g") ;;
     builder)
       # as debian/rules has it; the sources cannot be written, and locks are still checked
       options=(--enable-introspection=yes --enable-vala=yes --enable-gtk-doc --disable-valgrind
