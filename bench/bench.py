@@ -4,7 +4,7 @@
 # Measures, and prints one table: each figure beside its control, which is measured in the same run, its
 # goal, and whether it is reached. "make bench" and "make bench-long" run it in the folder of the build.
 #
-#   bench.py [--long] [--rows=1,2,5] [--rounds=N] [--json[=FILE]]
+#   bench.py [--long] [--rows=1,2,5] [--json[=FILE]]
 #
 # --json   prints the figures and the rows as JSON, or writes them to FILE beside the table
 
@@ -20,8 +20,7 @@ import time
 import instructions
 from rows import ROWS
 
-# Each program with its arguments, for short and for long, and the rows whose figures it prints. {rounds}
-# is the number of rounds, which each program has a default for.
+# Each program with its arguments, and the rows whose figures it prints.
 PROGRAMS = [
     ('caller', [], {1, 2, 4}),
     ('counts', [], {11}),
@@ -36,14 +35,6 @@ PROGRAMS = [
 ]
 KINDS_OF_ROW = {1: ['ready-100', 'ready-1000', 'ready-10000', 'ready-100000'], 2: ['node-1000'],
                 4: ['unsampled-1000']}
-
-
-def clean_environment():
-    """What is measured depends on no setting of who measures."""
-    left_out = re.compile(r'LANGSMITH_|LANGCHAIN_|MALLOC_|G_DEBUG|G_SLICE|G_MESSAGES_DEBUG|.*_proxy$|.*_PROXY$')
-    environment = {k: v for k, v in os.environ.items() if not left_out.match(k)}
-    environment.update(LC_ALL='C.UTF-8', GIO_USE_VFS='local', GSETTINGS_BACKEND='memory')
-    return environment
 
 
 def tell(text):
@@ -111,7 +102,7 @@ def make_result(figures, wanted):
         scaled = {key: figure[key] * row.scale for key in ('value', 'low', 'high', 'control') if key in figure}
         if row.control is None:
             scaled.pop('control', None)
-        rows.append({'row': row.number, 'name': row.name, 'unit': row.unit, **scaled,
+        rows.append({'row': row.number, 'name': row.name, 'figure': row.figure, 'unit': row.unit, **scaled,
                      **({'ratio': figure['ratio'], 'control_name': row.control}
                         if row.control is not None and 'ratio' in figure else {}),
                      'goal': row.goal, 'verdict': figures.judge(row)})
@@ -159,7 +150,7 @@ def main():
         wanted &= {int(number) for number in options.rows.split(',')}
     machine = describe_machine()
     figures = Figures()
-    environment = clean_environment()
+    environment = instructions.clean_environment()
     start = time.monotonic()
     for name, arguments, rows in PROGRAMS:
         if rows & wanted:

@@ -8,7 +8,7 @@ from collections import namedtuple
 
 # number: of the row; figure: id of what is shown; unit, scale: of what is shown; control: what the control
 # is, None without one; goal: in words; judge: a function of all figures that tells whether the goal is
-# reached, None for what is only shown; long: measured by "make bench-long" only
+# reached, None for what is only shown
 Row = namedtuple('Row', 'number name figure unit scale control goal judge')
 
 SIZES = {100: '100 B', 1000: '1 KB', 10000: '10 KB', 100000: '100 KB', 1000000: '1 MB', 10000000: '10 MB'}

@@ -186,6 +186,12 @@ done > "$tmp/said"
 ! [ -s "$tmp/said" ]
 report "the pictures of README" $?
 
+# The figures in the guide and in README are those that were measured.
+if command -v python3 > /dev/null; then
+  PYTHONDONTWRITEBYTECODE=1 python3 "$srcdir/bench/docs.py" --check "$srcdir/bench/figures.json" "$srcdir" > "$tmp/said" 2>&1
+  report "the figures of the guide and README" $?
+fi
+
 # What the page on internals names between backquotes is there: files and folders, functions,
 # types and constants.
 internals=$srcdir/docs/internals.md
