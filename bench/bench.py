@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -48,6 +49,7 @@ class Figures:
     def __init__(self):
         self.figures = {}
         self.why_not = {}
+        self.has_failed = False
 
     def run_program(self, name, arguments, rows, environment):
         tell(f'bench/{name} {" ".join(arguments)}')
@@ -57,6 +59,7 @@ class Figures:
             self.figures[figure.pop('id')] = figure
         if done.returncode != 0:
             words = done.stderr.strip().splitlines()
+            self.has_failed = True
             for row in rows:
                 self.why_not[row] = f'bench/{name} has failed: {words[-1] if words else done.returncode}'
 
@@ -158,14 +161,16 @@ def main():
                                 rows, environment)
     figures.count_instructions(wanted)
     tell('')
-    result = {'machine': machine, 'seconds': round(time.monotonic() - start), 'rows': make_result(figures, wanted),
+    result = {'machine': machine, 'seconds': round(time.monotonic() - start),
+              'memory': resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
+              'rows': make_result(figures, wanted),
               'figures': figures.figures}
     if options.json == '-':
         print(json.dumps(result, indent=1, ensure_ascii=False))
-        return
+        return figures.has_failed
     print_table(result['rows'])
     print(f"\n{machine['cores']} cores, {machine['system']}, load {machine['load']:.1f} at the start; "
-          f"{result['seconds']} s")
+          f"{result['seconds']} s, at most {result['memory']} MiB in a process")
     if machine['checks_locks']:
         print('The library checks the order of its locks here, which costs instructions: '
               '"./dev bench" measures one that does not.')
@@ -173,6 +178,7 @@ def main():
         with open(options.json, 'w', encoding='utf-8') as file:
             json.dump(result, file, indent=1, ensure_ascii=False)
             file.write('\n')
+    return figures.has_failed
 
 
-main()
+sys.exit(main())

@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from xml.sax.saxutils import escape
 
 GUIDE = 'docs/reference/guide-performance.xml'
@@ -79,11 +80,13 @@ def find_row(result, figure):
 def make_readme(result):
     ready, node, run = (find_row(result, figure)
                         for figure in ('ready-p50/1000', 'node-cpu/1000', 'run-cpu/ready/1000'))
-    return f'''On {describe(result['machine'])}, the start and the end of a run with 1 KB of JSON
-each take the thread that calls {with_unit(ready)}, or {with_unit(node)} if the JSON is a `JsonNode`, which JSON-GLib
-takes {show(node['control'])} µs to write. A run that is delivered takes {with_unit(run)} of processor time in all, where
-libsoup alone takes {show(run['control'])} µs to send the same bytes. The guide
-[`guide-performance.xml`](docs/reference/guide-performance.xml) has the whole table; `./dev bench` measures it on your machine.
+    text = f'''On {describe(result['machine'])}, the start and the end of a run with 1 KB of JSON each take the
+thread that calls {with_unit(ready)}, or {with_unit(node)} if the JSON is a `JsonNode`, which JSON-GLib takes
+{show(node['control'])} µs to write. A run that is delivered takes {with_unit(run)} of processor time in all, where libsoup
+alone takes {show(run['control'])} µs to send the same bytes.'''
+    return textwrap.fill(' '.join(text.split()), 80, break_long_words=False, break_on_hyphens=False) + '''
+The guide, [`guide-performance.xml`](docs/reference/guide-performance.xml), has
+the whole table; `./dev bench` measures it on your machine.
 '''
 
 
@@ -113,7 +116,7 @@ def draw(path, settings, curves):
     script = f'''set terminal svg size 720,400 enhanced font "sans-serif,13" background "white"
 set output "{path}"
 set grid
-set key left top
+set key outside top center horizontal
 {settings}
 {data}plot {plots}
 '''
