@@ -80,14 +80,10 @@ def find_row(result, figure):
 def make_readme(result):
     ready, node, run = (find_row(result, figure)
                         for figure in ('ready-p50/1000', 'node-cpu/1000', 'run-cpu/ready/1000'))
-    text = f'''On {describe(result['machine'])}, the start and the end of a run with 1 KB of JSON each take the
-thread that calls {with_unit(ready)}, or {with_unit(node)} if the JSON is a `JsonNode`, which JSON-GLib takes
-{show(node['control'])} µs to write. A run that is delivered takes {with_unit(run)} of processor time in all, where libsoup
-alone takes {show(run['control'])} µs to send the same bytes.'''
-    return textwrap.fill(' '.join(text.split()), 80, break_long_words=False, break_on_hyphens=False) + '''
-The guide, [`guide-performance.xml`](docs/reference/guide-performance.xml), has
-the whole table; `./dev bench` measures it on your machine.
-'''
+    text = f'''To record a run with 1 KB of JSON takes {with_unit(ready)} of the calling thread ({with_unit(node)} for a
+`JsonNode`), and to deliver it {with_unit(run)} of processor time, where libsoup alone takes {show(run['control'])} µs. The
+[guide](docs/reference/guide-performance.xml) has all figures; `./dev bench` measures them.'''
+    return textwrap.fill(' '.join(text.split()), 100, break_long_words=False, break_on_hyphens=False) + '\n'
 
 
 def replace(text, new, path):
