@@ -397,6 +397,88 @@ test_private_file (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (info.st_mode & 0777, ==, 0600);
 }
 
+/* The mode of a file that lsobs has not made stays. */
+static void
+test_foreign_file (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char text[] = "no database, but long enough to look at what is in its first bytes";
+  g_autofree char *path = g_build_filename (fixture->folder, "notes", NULL);
+  const DatabaseMode modes[] = { DATABASE_READ_ONLY, DATABASE_READ_WRITE };
+  struct stat info;
+
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_file_set_contents (path, text, -1, &error);
+      g_assert_no_error (error);
+      g_assert_cmpint (g_chmod (path, 0644), ==, 0);
+      g_assert_null (store_open (path, modes[i], &error));
+      g_assert_error (error, STORE_ERROR, STORE_ERROR_FOREIGN);
+      g_assert_cmpint (g_stat (path, &info), ==, 0);
+      g_assert_cmpint (info.st_mode & 0777, ==, 0644);
+    }
+}
+
+/* A database on a disk that cannot be written to can be read, and says why it cannot be changed. */
+static void
+test_read_only_disk (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *folder = g_path_get_dirname (fixture->path);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) store = NULL;
+  Store *writer;
+
+  test_apply (fixture->store, CHANGE_CREATE, CREATE_ROOT);
+  g_clear_pointer (&fixture->store, store_close);
+  g_assert_cmpint (g_chmod (folder, 0500), ==, 0);
+  if (access (folder, W_OK) == 0)
+    {
+      g_assert_cmpint (g_chmod (folder, 0700), ==, 0);
+      g_test_skip ("root may write everywhere");
+      return;
+    }
+  store = store_open (fixture->path, DATABASE_READ_ONLY, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (test_query_int (store, "SELECT count(*) FROM runs"), ==, 1);
+  writer = store_open (fixture->path, DATABASE_READ_WRITE, &error);
+  g_assert_cmpint (g_chmod (folder, 0700), ==, 0);
+  g_assert_null (writer);
+  g_assert_nonnull (strstr (error->message, "read-only"));
+}
+
+/* Which changes a store has made, and not another one. */
+static void
+test_own_changes (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GArray) ranges = g_array_new (FALSE, FALSE, sizeof (ChangeRange));
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) other = store_open (fixture->path, DATABASE_READ_WRITE, &error);
+  gint64 change = 0;
+
+  g_assert_no_error (error);
+  store_note_changes (fixture->store, ranges);
+  for (guint i = 0; i < 9; i++)
+    {
+      g_autofree char *json =
+          g_strdup_printf ("{'id':'01900000-0000-7000-8000-%012u','name':'run'}", i);
+
+      test_apply (i % 3 == 2 ? other : fixture->store, CHANGE_CREATE, json);
+      g_assert_true (store_get_last_change (fixture->store, &change, &error));
+      g_assert_cmpint (store_has_change (ranges, change), ==, i % 3 != 2);
+    }
+  g_assert_cmpuint (ranges->len, ==, 3);
+  for (gint64 i = 1; i <= change; i++)
+    g_assert_cmpint (store_has_change (ranges, i), ==, i % 3 != 0);
+  g_assert_false (store_has_change (ranges, 0));
+  g_assert_false (store_has_change (ranges, change + 1));
+  /* What is rolled back was not made. */
+  g_assert_true (store_begin (fixture->store, &error));
+  change = store_take_change (fixture->store);
+  store_rollback (fixture->store);
+  g_assert_false (store_has_change (ranges, change));
+}
+
 static void
 assert_refused (const char *path, DatabaseMode mode, StoreError code)
 {
@@ -629,6 +711,9 @@ main (int argc, char **argv)
   ADD ("/store/limits", NULL, test_limits);
   ADD ("/store/project", NULL, test_project);
   ADD ("/store/private-file", NULL, test_private_file);
+  ADD ("/store/foreign-file", NULL, test_foreign_file);
+  ADD ("/store/read-only-disk", NULL, test_read_only_disk);
+  ADD ("/store/own-changes", NULL, test_own_changes);
   ADD ("/store/versions", NULL, test_versions);
   ADD ("/store/upgrade", NULL, test_upgrade);
   ADD ("/store/killed", NULL, test_killed);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -56,6 +57,15 @@ database_set_error (Database *self, GError **error)
   const char *text = explain (self->handle);
   StoreError code = get_error_code (sqlite3_extended_errcode (self->handle));
 
+  if ((sqlite3_errcode (self->handle) & 0xff) == SQLITE_READONLY)
+    {
+      /* TRANSLATORS: %s: what SQLite says */
+      g_set_error (error, STORE_ERROR, code,
+                   _ ("The database cannot be written, as the file, its folder or the disk is "
+                      "read-only: %s"),
+                   text);
+      return;
+    }
   switch (code)
     {
     case STORE_ERROR_FULL:
@@ -95,6 +105,46 @@ set_file_error (const char *path, int problem, GError **error)
                _ ("The database “%s” cannot be opened: %s"), path, g_strerror (problem));
 }
 
+char *
+database_dup_real_path (const char *path)
+{
+  char *real = realpath (path, NULL);
+  char *result = real != NULL ? g_strdup (real) : g_canonicalize_filename (path, NULL);
+
+  /* realpath () uses malloc (). */
+  free (real);
+  return result;
+}
+
+char *
+database_dup_file_id (const char *path)
+{
+  g_autofree char *machine = NULL;
+  g_autofree char *text = NULL;
+  struct stat info;
+
+  if (stat (path, &info) != 0)
+    return NULL;
+  /* The numbers of devices are those of this machine, since it was started. */
+  if (!g_file_get_contents ("/proc/sys/kernel/random/boot_id", &machine, NULL, NULL))
+    machine = g_strdup (g_get_host_name ());
+  text = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, machine,
+                          (guint64) info.st_dev, (guint64) info.st_ino);
+  return g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
+}
+
+/* Whether lsobs has made the file, or it is empty: the mode of another one is not for lsobs to change. */
+static gboolean
+is_own_file (int fd, goffset size)
+{
+  guchar header[72];
+
+  return size == 0 || (pread (fd, header, sizeof header, 0) == (gssize) sizeof header &&
+                       memcmp (header, "SQLite format 3", 16) == 0 &&
+                       ((guint) header[68] << 24 | (guint) header[69] << 16 |
+                        (guint) header[70] << 8 | header[71]) == DATABASE_APPLICATION_ID);
+}
+
 /* The file and its folder belong to this user alone: SQLite gives the files beside it the same mode.
  * @mode: whether the file may be made */
 static gboolean
@@ -126,10 +176,28 @@ prepare_file (const char *path, DatabaseMode mode, GError **error)
                    _ ("The database “%s” is not used, as it is no file of this user"), path);
       return FALSE;
     }
-  if ((info.st_mode & 077) != 0)
+  if ((info.st_mode & 077) != 0 && is_own_file (fd, info.st_size))
     (void) !fchmod (fd, 0600);
   close (fd);
   return TRUE;
+}
+
+/* SQLite makes a file beside the database for each reader. Where it cannot, nobody writes either.
+ * Returns: (transfer full) (nullable): the address by which the file is read then */
+static char *
+dup_read_only_uri (const char *path)
+{
+  g_autofree char *real = database_dup_real_path (path);
+  g_autofree char *folder = g_path_get_dirname (real);
+  g_autofree char *log = g_strconcat (real, "-wal", NULL);
+  g_autofree char *uri = NULL;
+  struct stat info;
+
+  /* What is in the log only, would be missing. */
+  if (access (folder, W_OK) == 0 || (stat (log, &info) == 0 && info.st_size > 0))
+    return NULL;
+  uri = g_filename_to_uri (real, NULL, NULL);
+  return uri != NULL ? g_strconcat (uri, "?immutable=1", NULL) : NULL;
 }
 
 Database *
@@ -141,13 +209,17 @@ database_open (const char *path, DatabaseMode mode, GError **error)
       g_strdup_printf ("PRAGMA cache_size=-%d; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY;"
                        "PRAGMA trusted_schema=OFF",
                        CACHE_KIB);
+  g_autofree char *uri = NULL;
 
   self->statements =
       g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) (void (*) (void)) sqlite3_finalize);
   self->read_only = mode == DATABASE_READ_ONLY;
   if (!prepare_file (path, mode, error))
     return NULL;
-  if (sqlite3_open_v2 (path, &self->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+  uri = mode == DATABASE_READ_ONLY ? dup_read_only_uri (path) : NULL;
+  if (sqlite3_open_v2 (uri != NULL ? uri : path, &self->handle,
+                       flags | SQLITE_OPEN_NOMUTEX | (uri != NULL ? SQLITE_OPEN_URI : 0),
+                       NULL) != SQLITE_OK)
     {
       /* TRANSLATORS: the first %s is a path, the second one what SQLite says */
       g_set_error (error, STORE_ERROR, STORE_ERROR_FAILED,

@@ -17,6 +17,9 @@ G_BEGIN_DECLS
 /* How long a statement waits for another process that has a lock, in ms. */
 #define DATABASE_BUSY_TIMEOUT 10000
 
+/* "lsob": tells the file from other databases of SQLite. */
+#define DATABASE_APPLICATION_ID 0x6c736f62
+
 typedef struct _Database Database;
 
 typedef enum
@@ -25,6 +28,14 @@ typedef enum
   DATABASE_READ_ONLY
 } DatabaseMode;
 
+/* Returns: (transfer full): the path of the file that @path leads to over links; if there is no such file,
+ *   @path itself, from the root */
+char *database_dup_real_path (const char *path);
+/* Returns: (transfer full) (nullable): an id of the file, whatever its name, which no other file has; NULL if it
+ *   is not there. It tells nothing about the file. */
+char *database_dup_file_id (const char *path);
+
+/* With DATABASE_READ_ONLY, a file on a disk that cannot be written to can be opened, too. */
 Database *database_open (const char *path, DatabaseMode mode, GError **error);
 void database_close (Database *self);
 sqlite3 *database_get_handle (Database *self);

@@ -7,9 +7,6 @@
 #include "tools/store/schema.h"
 #include "tools/store/search-text.h"
 
-/* "lsob": tells the file from other databases of SQLite. */
-#define APPLICATION_ID 0x6c736f62
-
 /* Times are µs since 1970, UTC. Ids are UUIDs of 16 bytes. JSON is text as the sanitizer writes it.
  *
  * The rows of runs are narrow, so that lists read little; what is long is in payloads, under the same
@@ -191,8 +188,8 @@ get_version (Database *database, gint64 *version, GError **error)
       !database_query_int (database, version, 0, error, "PRAGMA user_version", "") ||
       !database_query_int (database, &n_tables, 0, error, "SELECT count(*) FROM sqlite_schema", ""))
     return FALSE;
-  if (*version < 0 ||
-      (application != APPLICATION_ID && (application != 0 || *version != 0 || n_tables != 0)))
+  if (*version < 0 || (application != DATABASE_APPLICATION_ID &&
+                       (application != 0 || *version != 0 || n_tables != 0)))
     {
       g_set_error_literal (error, STORE_ERROR, STORE_ERROR_FOREIGN,
                            _ ("The file is a database of another program: choose another file"));
@@ -214,8 +211,8 @@ static gboolean
 run_steps (Database *database, int version, gboolean *changed, GError **error)
 {
   gint64 at;
-  g_autofree char *marks =
-      g_strdup_printf ("PRAGMA application_id=%d; PRAGMA user_version=%d", APPLICATION_ID, version);
+  g_autofree char *marks = g_strdup_printf ("PRAGMA application_id=%d; PRAGMA user_version=%d",
+                                            DATABASE_APPLICATION_ID, version);
 
   /* Another process may have been faster: the lock is held now. */
   if (!get_version (database, &at, error))

@@ -15,6 +15,7 @@ struct _Store
   GHashTable *projects; /* (owned) from name to seq */
   gint64 change;        /* the last number taken; of a transaction */
   gint64 first_change;  /* what it was at the begin */
+  GArray *own_changes;  /* (unowned) (nullable) (element-type ChangeRange) */
 };
 
 char *
@@ -98,6 +99,51 @@ store_begin (Store *self, GError **error)
   return TRUE;
 }
 
+/* Remembers which changes this store has made. Those of one transaction follow each other. */
+static void
+note_changes (Store *self)
+{
+  const ChangeRange range = { self->first_change + 1, self->change };
+  ChangeRange *last;
+
+  if (self->own_changes == NULL || range.last < range.first)
+    return;
+  last = self->own_changes->len > 0
+             ? &g_array_index (self->own_changes, ChangeRange, self->own_changes->len - 1)
+             : NULL;
+  if (last != NULL && last->last + 1 == range.first)
+    last->last = range.last;
+  else
+    g_array_append_val (self->own_changes, range);
+}
+
+void
+store_note_changes (Store *self, GArray *ranges)
+{
+  self->own_changes = ranges;
+}
+
+gboolean
+store_has_change (const GArray *ranges, gint64 change)
+{
+  guint first = 0;
+  guint end = ranges->len;
+
+  while (first < end)
+    {
+      guint middle = first + (end - first) / 2;
+      const ChangeRange *range = &g_array_index (ranges, ChangeRange, middle);
+
+      if (change > range->last)
+        first = middle + 1;
+      else if (change < range->first)
+        end = middle;
+      else
+        return TRUE;
+    }
+  return FALSE;
+}
+
 gboolean
 store_commit (Store *self, GError **error)
 {
@@ -105,7 +151,10 @@ store_commit (Store *self, GError **error)
        database_run (self->database, error, "UPDATE state SET value = ? WHERE name = 'change'", "i",
                      self->change)) &&
       database_run (self->database, error, "COMMIT", ""))
-    return TRUE;
+    {
+      note_changes (self);
+      return TRUE;
+    }
   store_rollback (self);
   return FALSE;
 }

@@ -51,6 +51,19 @@ gboolean store_get_last_change (Store *self, gint64 *change, GError **error);
 /* Returns: the number for a change of a run, in a transaction */
 gint64 store_take_change (Store *self);
 
+/* The numbers of changes from the first one to the last one. */
+typedef struct
+{
+  gint64 first;
+  gint64 last;
+} ChangeRange;
+
+/* Has the numbers of the changes that are made by this store, and not by another one, added to an array.
+ * @ranges: (element-type ChangeRange): is kept, and has to live longer than the store */
+void store_note_changes (Store *self, GArray *ranges);
+/* Whether a change is among them. */
+gboolean store_has_change (const GArray *ranges, gint64 change);
+
 /* The bytes that are in use in the file. */
 gboolean store_get_size (Store *self, gint64 *bytes, GError **error);
 
