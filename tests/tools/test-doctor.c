@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <glib/gstdio.h>
@@ -17,6 +18,7 @@
 #include "tests/lib/test-helpers.h"
 #include "tests/lib/test-proxy-server.h"
 #include "tests/tools/serve-helpers.h"
+#include "tools/doctor/disk.h"
 #include "tools/doctor/variables.h"
 
 #define KEY         "lsv2_pt_0123456789abcdef0123456789abcdef_0123456789"
@@ -470,6 +472,106 @@ test_store (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
        0600);
   damaged = run_json (fixture, "", "--offline");
   find (damaged, "store", "failure", "traces.db");
+}
+
+/* A folder in place of the database: the advice does not close the folder. */
+static void
+test_folder_for_store (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (JsonNode) report = NULL;
+  JsonObject *finding;
+
+  g_assert_cmpint (g_mkdir_with_parents (fixture->base.database, 0755), ==, 0);
+  report = run_json (fixture, "", "--offline");
+  finding = find (report, "store", "failure", "no file of this user");
+  g_assert_null (strstr (json_object_get_string_member (finding, "advice"), "chmod"));
+}
+
+/* The free bytes of every disk, as the system says. */
+static guint64 room = 0;
+
+/* Takes the place of the function of the system in this program. */
+int
+statvfs (const char *path G_GNUC_UNUSED, struct statvfs *info)
+{
+  memset (info, 0, sizeof *info);
+  info->f_frsize = 1024;
+  info->f_bavail = room / 1024;
+  return 0;
+}
+
+/* Returns: (transfer full): what is said of the database and the folders if so many MiB are free */
+static JsonNode *
+check_disk (DoctorFixture *fixture, guint mib, LsobsConfig *config)
+{
+  g_autofree char *path = g_build_filename (fixture->base.folder, "report", NULL);
+  g_autofree char *text = NULL;
+  g_autoptr (Report) report = report_new ();
+  g_autoptr (GError) error = NULL;
+  FILE *file = fopen (path, "w");
+  JsonNode *node;
+
+  g_assert_nonnull (file);
+  room = (guint64) mib << 20;
+  disk_check_folders (report, config);
+  disk_check_store (report, fixture->base.database);
+  report_print_json (report, file);
+  g_assert_cmpint (fclose (file), ==, 0);
+  g_file_get_contents (path, &text, NULL, &error);
+  g_assert_no_error (error);
+  node = json_from_string (text, &error);
+  g_assert_no_error (error);
+  return node;
+}
+
+/* A disk that is nearly full: of the database, of a spool, and also if the file has another fault. */
+static void
+test_full_disk (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const struct
+  {
+    guint mib;
+    const char *result;
+    const char *text;
+  } rows[] = {
+    { 256, "ok", " are free" },
+    { 255, "warning", " are free on the disk of" },
+    { 16, "warning", " are free on the disk of" },
+    { 15, "failure", " are free on the disk of" },
+    { 0, "failure", " are free on the disk of" },
+  };
+  static const char *const topics[] = { "store", "spool", "failed-traces" };
+  g_autoptr (LsobsConfig) config = lsobs_config_new ("key", "p");
+  g_autofree char *spool = g_build_filename (fixture->base.folder, "spool", NULL);
+  g_autofree char *failed = g_build_filename (fixture->base.folder, "failed", NULL);
+  g_autoptr (JsonNode) open = NULL;
+
+  lsobs_config_set_spool_dir (config, spool);
+  lsobs_config_set_failed_traces_dir (config, failed);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (JsonNode) report = check_disk (fixture, rows[i].mib, config);
+
+      for (guint j = 0; j < G_N_ELEMENTS (topics); j++)
+        {
+          JsonObject *finding = find (report, topics[j], rows[i].result, rows[i].text);
+
+          g_assert_cmpint (json_object_get_int_member (finding, "free_bytes"), ==,
+                           (gint64) rows[i].mib << 20);
+          if (i > 0)
+            g_assert_nonnull (strstr (json_object_get_string_member (finding, "advice"),
+                                      "choose another folder"));
+        }
+    }
+  {
+    g_autoptr (Store) store = store_open (fixture->base.database, DATABASE_READ_WRITE, NULL);
+
+    g_assert_nonnull (store);
+  }
+  g_assert_cmpint (chmod (fixture->base.database, 0644), ==, 0);
+  open = check_disk (fixture, 1, config);
+  find (open, "store", "warning", "mode 0644");
+  find (open, "store", "failure", " are free on the disk of");
 }
 
 /* --- answers --- */
@@ -966,6 +1068,8 @@ main (int argc, char **argv)
   ADD ("/doctor/folders", test_folders);
   ADD ("/doctor/read-only", test_read_only);
   ADD ("/doctor/store", test_store);
+  ADD ("/doctor/folder-for-store", test_folder_for_store);
+  ADD ("/doctor/full-disk", test_full_disk);
   TEST_ADD_FIXTURE_ROWS ("/doctor/answer/", answer_rows, name, DoctorFixture, set_up, test_answer,
                          tear_down);
   ADD ("/doctor/good", test_good);

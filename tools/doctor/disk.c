@@ -301,7 +301,7 @@ check_store_mode (Report *report, const char *database)
   g_autofree char *advice = NULL;
   struct stat info;
 
-  if (stat (database, &info) != 0 || (info.st_mode & 077) == 0)
+  if (stat (database, &info) != 0 || !S_ISREG (info.st_mode) || (info.st_mode & 077) == 0)
     return FALSE;
   /* TRANSLATORS: a path, and the permissions as octal digits */
   text = g_strdup_printf (_ ("Other users can read or change the traces in %s (mode %04o)"),
@@ -335,7 +335,7 @@ check_store (Report *report, const char *database)
           "path", database);
       return;
     }
-  if (is_open || check_room (report, FINDING_STORE, database, room))
+  if (check_room (report, FINDING_STORE, database, room) || is_open)
     return;
   add_store (report, database, store, room);
 }
