@@ -789,6 +789,34 @@ test_colours (void)
   g_assert_cmpstr (out->str, ==, "x\033[31my\033[0m");
 }
 
+/* JSON with nothing in it that has an effect on a terminal. */
+static void
+test_json (void)
+{
+  static const char *const rows[][2] = {
+    { "{\"a\":\"\\u001b é 日 😀\"}", "{\"a\":\"\\u001b é 日 😀\"}" },
+    { "\"\177\"", "\"\\u007f\"" },
+    { "\"\302\200\302\237\302\240\"", "\"\\u0080\\u009f\302\240\"" },
+    { "\"\330\234\330\235\"", "\"\\u061c\330\235\"" },
+    { "\"\342\200\215\342\200\216\342\200\217\342\200\220\"",
+      "\"\342\200\215\\u200e\\u200f\342\200\220\"" },
+    { "\"\342\200\247\342\200\250\342\200\256\342\200\257\"",
+      "\"\342\200\247\\u2028\\u202e\342\200\257\"" },
+    { "\"\342\201\245\342\201\246\342\201\251\342\201\252\"",
+      "\"\342\201\245\\u2066\\u2069\342\201\252\"" },
+    { "", "" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+      plain_text_put_json (&out, rows[i][0], strlen (rows[i][0]));
+      _lsobs_buffer_append_c (&out, '\0');
+      g_assert_cmpstr (out.data, ==, rows[i][1]);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -796,6 +824,7 @@ main (int argc, char **argv)
   g_test_add_func ("/terminal/text", test_text);
   g_test_add_func ("/terminal/hostile-text", test_hostile_text);
   g_test_add_func ("/terminal/text-lines", test_text_lines);
+  g_test_add_func ("/terminal/json", test_json);
   g_test_add_func ("/terminal/figures", test_figures);
   g_test_add_func ("/terminal/colours", test_colours);
   g_test_add ("/terminal/tree", TreeFixture, NULL, tree_set_up, test_tree, tree_tear_down);

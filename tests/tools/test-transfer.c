@@ -285,6 +285,98 @@ test_bad_line (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (test_query_int (store, "SELECT count(*) FROM projects"), ==, 1);
 }
 
+#define N_LINES 1500
+
+/* Returns: (transfer full) */
+static GSubprocess *
+start_import (ServeFixture *fixture)
+{
+  g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "..", "tools", "lsobs", NULL);
+  g_autoptr (GError) error = NULL;
+  GSubprocess *process =
+      g_subprocess_new (G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error,
+                        program, "import", "-d", fixture->database, NULL);
+
+  g_assert_no_error (error);
+  return process;
+}
+
+/* Two imports write to one database, which neither of them has found there: each gets its turn, and all is there
+ * once. Each even line of both is the same run. */
+static void
+test_two_imports (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GSubprocess) first = start_import (fixture);
+  g_autoptr (GSubprocess) second = start_import (fixture);
+  GSubprocess *const processes[] = { first, second };
+  g_autoptr (Store) store = NULL;
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < N_LINES; i++)
+    for (guint j = 0; j < 2; j++)
+      {
+        g_autofree char *line = g_strdup_printf (
+            "{\"id\":\"01900000-0000-7000-8000-%012u\",\"name\":\"run\",\"run_type\":\"tool\","
+            "\"session_name\":\"both\",\"start_time\":\"2026-03-01T09:30:15Z\"}\n",
+            2 * i + (i % 2 == 0 ? 0 : j));
+
+        g_output_stream_write_all (g_subprocess_get_stdin_pipe (processes[j]), line, strlen (line),
+                                   NULL, NULL, &error);
+        g_assert_no_error (error);
+      }
+  for (guint j = 0; j < 2; j++)
+    {
+      g_autofree char *output = NULL;
+
+      g_subprocess_communicate_utf8 (processes[j], NULL, NULL, &output, NULL, &error);
+      g_assert_no_error (error);
+      g_assert_true (g_subprocess_get_successful (processes[j]));
+      g_assert_cmpstr (output, ==,
+                       "Imported: " G_STRINGIFY (
+                           N_LINES) " runs, 0 attachments, 0 feedback, 0 projects; refused: 0\n");
+    }
+  store = serve_open_store (fixture);
+  g_assert_cmpint (test_query_int (store, "SELECT count(*) FROM runs"), ==, N_LINES * 3 / 2);
+  g_assert_cmpint (test_query_int (store, "SELECT count(DISTINCT change) FROM runs"), ==,
+                   N_LINES * 3 / 2);
+  g_assert_cmpint (test_query_int (store, "SELECT count(*) FROM projects"), ==, 1);
+}
+
+/* Lines go to a terminal, too: no character of them has an effect there, and they are the same JSON. */
+static void
+test_control_characters (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *output = NULL;
+  g_auto (GStrv) lines = NULL;
+  gboolean found = FALSE;
+
+  {
+    g_autoptr (Store) store = open_to_write (fixture->database);
+
+    test_apply (store, CHANGE_CREATE,
+                "{'id':'" TEST_ROOT "','name':'a\\u009b31m\\u202e\\u007f ü','run_type':'chain',"
+                "'session_name':'\\u009b2J','inputs':{'\\u009d0;x\\u009c':'\\u2028'}}");
+  }
+  output = export(fixture, "export -d '@D'");
+  for (const char *at = output; *at != '\0'; at = g_utf8_next_char (at))
+    {
+      gunichar c = g_utf8_get_char (at);
+
+      g_assert_true (c == '\n' || (!g_unichar_iscntrl (c) && c != 0x202e && c != 0x2028));
+    }
+  g_assert_nonnull (strstr (output, "ü"));
+  lines = g_strsplit (g_strchomp (output), "\n", -1);
+  for (char **line = lines; *line != NULL; line++)
+    {
+      g_autoptr (JsonNode) node = json_from_string (*line, NULL);
+      const char *name =
+          json_object_get_string_member_with_default (json_node_get_object (node), "name", "");
+
+      found |= strcmp (name, "a\302\23331m\342\200\256\177 ü") == 0;
+    }
+  g_assert_true (found);
+}
+
 /* A file is there whole or not at all. */
 static void
 test_output (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -384,6 +476,8 @@ main (int argc, char **argv)
   ADD ("/transfer/round-trip-with-files", "--attachments='@F/files'", test_round_trip);
   ADD ("/transfer/hostile-names", NULL, test_hostile_names);
   ADD ("/transfer/bad-line", NULL, test_bad_line);
+  ADD ("/transfer/two-imports", NULL, test_two_imports);
+  ADD ("/transfer/control-characters", NULL, test_control_characters);
   ADD ("/transfer/output", NULL, test_output);
   ADD ("/transfer/choice", NULL, test_choice);
   ADD ("/transfer/with-service", NULL, test_with_service);

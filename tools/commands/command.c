@@ -9,6 +9,7 @@
 
 #include "tools/commands/command.h"
 #include "tools/store/run-json.h"
+#include "tools/terminal/plain-text.h"
 #include "tools/transfer/choice.h"
 
 char *command_database = NULL;
@@ -239,11 +240,13 @@ command_print_json (Store *store, GPtrArray *runs, FILE *file, GError **error)
   for (guint i = 0; i < runs->len; i++)
     {
       g_auto (LsobsBuffer) line = LSOBS_BUFFER_INIT;
+      g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 
       if (!run_json_put (&line, NULL, store, g_ptr_array_index (runs, i), NULL, projects, error))
         return FALSE;
-      _lsobs_buffer_append_c (&line, '\n');
-      fwrite (line.data, 1, line.len, file);
+      plain_text_put_json (&text, line.data, line.len);
+      _lsobs_buffer_append_c (&text, '\n');
+      fwrite (text.data, 1, text.len, file);
     }
   fflush (file);
   return TRUE;

@@ -180,3 +180,51 @@ plain_text_append_lines (GString *out,
       g_string_append (out, "…\n");
     }
 }
+
+/* Returns: how many bytes at @at are a character that has an effect on a terminal, or none */
+static gsize
+measure_control (const char *at, const char *end)
+{
+  const guchar *c = (const guchar *) at;
+  gunichar value;
+
+  if (*c == 0x7f)
+    return 1;
+  /* U+0080 to U+009F */
+  if (*c == 0xc2 && end - at >= 2 && c[1] < 0xa0)
+    return 2;
+  /* U+061C */
+  if (*c == 0xd8 && end - at >= 2 && c[1] == 0x9c)
+    return 2;
+  if (*c != 0xe2 || end - at < 3 || (c[1] != 0x80 && c[1] != 0x81))
+    return 0;
+  value = g_utf8_get_char (at);
+  return (value >= 0x200e && value <= 0x200f) || (value >= 0x2028 && value <= 0x202e) ||
+                 (value >= 0x2066 && value <= 0x2069)
+             ? 3
+             : 0;
+}
+
+void
+plain_text_put_json (LsobsBuffer *out, const char *json, gsize len)
+{
+  const char *end = json + len;
+  const char *from = json;
+
+  for (const char *at = json; at < end;)
+    {
+      gsize n = measure_control (at, end);
+
+      if (n > 0)
+        {
+          char escape[8];
+
+          _lsobs_buffer_append (out, from, (gsize) (at - from));
+          g_snprintf (escape, sizeof escape, "\\u%04x", g_utf8_get_char (at) & 0xffff);
+          _lsobs_buffer_append_str (out, escape);
+          from = at + n;
+        }
+      at += MAX (n, 1);
+    }
+  _lsobs_buffer_append (out, from, (gsize) (end - from));
+}

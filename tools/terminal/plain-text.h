@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <glib.h>
+#include "lsobs/core/lsobs-buffer-private.h"
 
 G_BEGIN_DECLS
 
@@ -27,5 +27,9 @@ void plain_text_append_lines (GString *out,
                               const char *indent,
                               guint columns,
                               guint lines);
+
+/* Appends JSON in which those characters are escapes of JSON, so that it is the same JSON.
+ * @json: valid, in UTF-8 */
+void plain_text_put_json (LsobsBuffer *out, const char *json, gsize len);
 
 G_END_DECLS

@@ -9,6 +9,7 @@
 #include "tools/store/feedback.h"
 #include "tools/store/json-put.h"
 #include "tools/store/json-view.h"
+#include "tools/terminal/plain-text.h"
 #include "tools/transfer/line-writer.h"
 
 struct _LineWriter
@@ -56,10 +57,13 @@ begin_line (LsobsBuffer *out, const char *kind)
 static gboolean
 end_line (LineWriter *self, LsobsBuffer *out, gint64 *count, GError **error)
 {
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+
   json_put_end (out, '}');
-  _lsobs_buffer_append_c (out, '\n');
+  plain_text_put_json (&text, out->data, out->len);
+  _lsobs_buffer_append_c (&text, '\n');
   ++*count;
-  return output_file_write (self->output, out->data, out->len, error);
+  return output_file_write (self->output, text.data, text.len, error);
 }
 
 /* --- projects --- */
