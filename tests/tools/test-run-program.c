@@ -12,15 +12,15 @@
 #include "tests/lib/test-utils.h"
 #include "tests/tools/serve-helpers.h"
 
-/* Starts lsobs run with a shell as the program. (transfer full) */
+/* Starts lsobs run, with one more option, with a shell as the program. (transfer full) */
 static GSubprocess *
-spawn (ServeFixture *fixture, const char *script)
+spawn_with (ServeFixture *fixture, const char *option, const char *script)
 {
   g_autoptr (GSubprocessLauncher) launcher =
       g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
   g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "..", "tools", "lsobs", NULL);
   g_autofree char *state = g_build_filename (fixture->folder, "state", NULL);
-  const char *argv[] = { program, "run",  "--database", fixture->database, "--", "/bin/sh",
+  const char *argv[] = { program, "run",  "--database", fixture->database, option, "--", "/bin/sh",
                          "-c",    script, NULL };
   g_autoptr (GError) error = NULL;
   GSubprocess *process;
@@ -32,6 +32,12 @@ spawn (ServeFixture *fixture, const char *script)
   process = g_subprocess_launcher_spawnv (launcher, argv, &error);
   g_assert_no_error (error);
   return process;
+}
+
+static GSubprocess *
+spawn (ServeFixture *fixture, const char *script)
+{
+  return spawn_with (fixture, "--project=p", script);
 }
 
 static void
@@ -64,17 +70,18 @@ test_environment (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 /* A run of a program of this test, which is given the variables by the shell. */
 static void
-send_run (const char *url, const char *token)
+send_run (const char *url, const char *token, const char *id, const char *name)
 {
-  static const char json[] =
-      "{\"post\":[{\"id\":\"" TEST_ROOT "\",\"trace_id\":\"" TEST_ROOT "\","
-      "\"dotted_order\":\"20260301T093015250000Z" TEST_ROOT "\",\"name\":\"agent \\u001b[31m\","
-      "\"run_type\":\"chain\",\"start_time\":\"2026-03-01T09:30:15.25Z\","
-      "\"end_time\":\"2026-03-01T09:30:16.75Z\",\"error\":\"boom\"}]}";
+  g_autofree char *json =
+      g_strdup_printf ("{\"post\":[{\"id\":\"%s\",\"trace_id\":\"%s\","
+                       "\"dotted_order\":\"20260301T093015250000Z%s\",\"name\":\"%s\","
+                       "\"run_type\":\"chain\",\"start_time\":\"2026-03-01T09:30:15.25Z\","
+                       "\"end_time\":\"2026-03-01T09:30:16.75Z\",\"error\":\"boom\"}]}",
+                       id, id, id, name);
   g_autofree char *address = g_strconcat (url, "/runs/batch", NULL);
   g_autoptr (SoupSession) session = soup_session_new ();
   g_autoptr (SoupMessage) message = soup_message_new ("POST", address);
-  g_autoptr (GBytes) body = g_bytes_new_static (json, strlen (json));
+  g_autoptr (GBytes) body = g_bytes_new (json, strlen (json));
   g_autoptr (GBytes) answer = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -119,7 +126,7 @@ test_trace (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       g_assert_cmpstr (url, ==, fixture->url);
       g_assert_cmpstr (token, ==, fixture->token);
     }
-  send_run (url, token);
+  send_run (url, token, TEST_ROOT, "agent \\u001b[31m");
   g_subprocess_send_signal (process, SIGUSR1);
   finish (process, NULL, &errors);
   g_assert_cmpint (g_subprocess_get_exit_status (process), ==, 3);
@@ -143,6 +150,107 @@ test_other_token (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (g_subprocess_get_exit_status (process), ==, 1);
   g_assert_cmpstr (output, ==, "");
   g_assert_nonnull (strstr (errors, "--token"));
+}
+
+/* Two at once, on a database that is not there yet: each has a service that lasts as long as its program, and shows
+ * what its own program has sent. */
+static void
+test_two (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GSubprocess) first = spawn (fixture, WAIT_SCRIPT);
+  g_autoptr (GSubprocess) second = spawn (fixture, WAIT_SCRIPT);
+  g_autofree char *first_url = NULL;
+  g_autofree char *second_url = NULL;
+  g_autofree char *token = NULL;
+  g_autofree char *same_token = NULL;
+  g_autofree char *first_errors = NULL;
+  g_autofree char *second_errors = NULL;
+
+  read_variables (first, &first_url, &token);
+  read_variables (second, &second_url, &same_token);
+  g_assert_cmpstr (token, ==, same_token);
+  send_run (first_url, token, TEST_ROOT, "first");
+  g_subprocess_send_signal (first, SIGUSR1);
+  finish (first, NULL, &first_errors);
+  send_run (second_url, token, TEST_OTHER, "second");
+  g_subprocess_send_signal (second, SIGUSR1);
+  finish (second, NULL, &second_errors);
+  g_assert_nonnull (strstr (first_errors, "✗ first"));
+  g_assert_null (strstr (first_errors, "second"));
+  g_assert_nonnull (strstr (second_errors, "✗ second"));
+  g_assert_null (strstr (second_errors, "first"));
+}
+
+/* A service that is started later takes the database, and the program goes on. */
+static void
+test_serve_later (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GSubprocess) process = spawn (fixture, WAIT_SCRIPT);
+  g_autofree char *url = NULL;
+  g_autofree char *token = NULL;
+  g_autofree char *errors = NULL;
+
+  read_variables (process, &url, &token);
+  serve_start (fixture, NULL, NULL);
+  g_assert_cmpstr (fixture->url, !=, url);
+  send_run (url, token, TEST_ROOT, "agent");
+  json_node_unref (serve_ask (fixture, "GET", "/runs/" TEST_ROOT, NULL, 200));
+  g_subprocess_send_signal (process, SIGUSR1);
+  finish (process, NULL, &errors);
+  g_assert_nonnull (strstr (errors, "✗ agent"));
+}
+
+static const int passed[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGXFSZ, SIGPIPE };
+
+/* The program gets each signal as lsobs did: none is ignored that was not. */
+static void
+test_ignored_signals (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GSubprocess) process =
+      spawn (fixture, "exec grep -E 'Sig(Ign|Blk)' /proc/self/status");
+  g_autofree char *output = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  finish (process, &output, NULL);
+  lines = g_strsplit (g_strchomp (output), "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, 2);
+  for (char **line = lines; *line != NULL; line++)
+    {
+      const char *digits = strrchr (*line, '\t');
+      guint64 mask = g_ascii_strtoull (digits, NULL, 16);
+
+      for (guint i = 0; i < G_N_ELEMENTS (passed); i++)
+        g_assert_cmpuint (mask >> (passed[i] - 1) & 1, ==, 0);
+    }
+}
+
+/* When the program has ended, its traces can be cut short: here, nobody reads them. */
+static void
+test_interrupted_output (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GSubprocess) process = spawn_with (fixture, "--json", WAIT_SCRIPT);
+  g_autofree char *url = NULL;
+  g_autofree char *token = NULL;
+  gint64 end = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
+
+  read_variables (process, &url, &token);
+  /* More than a pipe holds. */
+  for (guint i = 0; i < 20; i++)
+    {
+      g_autofree char *name = g_strnfill (20000, 'x');
+      g_autofree char *id = g_strdup_printf ("01900000-0000-7000-8000-%012u", i);
+
+      send_run (url, token, id, name);
+    }
+  g_subprocess_send_signal (process, SIGUSR1);
+  while (g_subprocess_get_identifier (process) != NULL)
+    {
+      g_subprocess_send_signal (process, SIGINT);
+      g_assert_cmpint (g_get_monotonic_time (), <, end);
+      g_usleep (1000);
+    }
+  g_assert_true (g_subprocess_get_if_signaled (process));
+  g_assert_cmpint (g_subprocess_get_term_sig (process), ==, SIGINT);
 }
 
 /* A program that a signal has ended looks so. */
@@ -184,6 +292,10 @@ main (int argc, char **argv)
   ADD ("/run-program/trace", NULL, test_trace);
   ADD ("/run-program/trace-of-serve", "serve", test_trace);
   ADD ("/run-program/other-token", NULL, test_other_token);
+  ADD ("/run-program/two", NULL, test_two);
+  ADD ("/run-program/serve-later", NULL, test_serve_later);
+  ADD ("/run-program/ignored-signals", NULL, test_ignored_signals);
+  ADD ("/run-program/interrupted-output", NULL, test_interrupted_output);
   ADD ("/run-program/killed", NULL, test_killed);
   ADD ("/run-program/mistakes", NULL, test_mistakes);
   return g_test_run ();

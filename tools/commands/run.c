@@ -88,7 +88,11 @@ make_environment (const char *url, const char *token)
   return add_no_proxy (add_no_proxy (variables, "no_proxy"), "NO_PROXY");
 }
 
+/* 0 before the program is there, -1 when it has ended */
 static volatile sig_atomic_t child_pid = 0;
+
+/* A signal that has come before the program was there, or 0. */
+static volatile sig_atomic_t early_signal = 0;
 
 /* A signal of the terminal goes to the program as well as to this one; one that a process has sent came to
  * this one only. */
@@ -97,15 +101,18 @@ pass_signal (int number, siginfo_t *info, void *context G_GNUC_UNUSED)
 {
   int saved = errno;
 
-  if (child_pid > 0 && info->si_code <= 0)
+  if (child_pid == 0)
+    early_signal = number;
+  else if (child_pid > 0 && info->si_code <= 0)
     kill (child_pid, number);
   errno = saved;
 }
 
 static const int passed_signals[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
 
+/* @pass: whether they go to the program, or do what they do to any program */
 static void
-pass_signals (void)
+pass_signals (gboolean pass)
 {
   struct sigaction action = { 0 };
 
@@ -117,8 +124,12 @@ pass_signals (void)
       struct sigaction old;
 
       /* Under nohup, hang-ups stay ignored. */
-      if (sigaction (passed_signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+      if (sigaction (passed_signals[i], NULL, &old) != 0 || old.sa_handler == SIG_IGN)
+        continue;
+      if (pass)
         sigaction (passed_signals[i], &action, NULL);
+      else
+        signal (passed_signals[i], SIG_DFL);
     }
 }
 
@@ -133,7 +144,7 @@ ended_cb (GPid pid, int status, gpointer data)
 {
   Waiter *waiter = data;
 
-  child_pid = 0;
+  child_pid = -1;
   g_spawn_close_pid (pid);
   waiter->status = status;
   g_main_loop_quit (waiter->loop);
@@ -148,6 +159,8 @@ run_program (char **words, char **variables, int *status)
   Waiter waiter = { loop, 0 };
   GPid pid;
 
+  /* The program would go on alone if a signal ended this one when it is just there. */
+  pass_signals (TRUE);
   if (!g_spawn_async (NULL, words, variables,
                       G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD |
                           G_SPAWN_CHILD_INHERITS_STDIN,
@@ -159,7 +172,8 @@ run_program (char **words, char **variables, int *status)
       return FALSE;
     }
   child_pid = pid;
-  pass_signals ();
+  if (early_signal != 0)
+    kill (pid, early_signal);
   g_child_watch_add (pid, ended_cb, &waiter);
   g_main_loop_run (loop);
   *status = waiter.status;
@@ -184,9 +198,11 @@ end_like (int status)
 
 /* --- its traces --- */
 
-/* Adds the ids of traces that have changed. @ids: (element-type LsobsId) */
+/* Adds the ids of traces that have changed.
+ * @own_changes: (nullable): only by these changes
+ * @ids: (element-type LsobsId) */
 static gboolean
-find_traces (Store *store, gint64 change, GArray *ids, GError **error)
+find_traces (Store *store, gint64 change, const GArray *own_changes, GArray *ids, GError **error)
 {
   guint n;
 
@@ -200,7 +216,7 @@ find_traces (Store *store, gint64 change, GArray *ids, GError **error)
       for (guint i = 0; i < n; i++)
         {
           const Run *run = g_ptr_array_index (runs, i);
-          gboolean known = FALSE;
+          gboolean known = own_changes != NULL && !store_has_change (own_changes, run->change);
 
           change = run->change;
           for (guint j = ids->len; !known && j-- > 0;)
@@ -215,12 +231,12 @@ find_traces (Store *store, gint64 change, GArray *ids, GError **error)
 
 /* Prints to standard error: standard output is that of the program. */
 static gboolean
-print_traces (Store *store, gint64 change, GError **error)
+print_traces (Store *store, gint64 change, const GArray *own_changes, GError **error)
 {
   g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (LsobsId));
   Screen screen;
 
-  if (!find_traces (store, change, ids, error))
+  if (!find_traces (store, change, own_changes, ids, error))
     return FALSE;
   screen_init (&screen, stderr);
   if (ids->len == 0 && !as_json)
@@ -248,17 +264,37 @@ print_traces (Store *store, gint64 change, GError **error)
   return TRUE;
 }
 
-/* Returns: (transfer full) (nullable): NULL if a service runs already, or with an error */
-static Service *
-start_service (const char *path, const char *token, GError **error)
+static void
+do_nothing (int number G_GNUC_UNUSED)
 {
-  ServiceSettings settings = { .database = path, .token = token };
+}
+
+/* The program gets a signal that is ignored as ignored, and one that has a function as it was. */
+static void
+bear_signal (int number)
+{
+  struct sigaction action = { .sa_handler = do_nothing, .sa_flags = SA_RESTART };
+  struct sigaction old;
+
+  sigemptyset (&action.sa_mask);
+  if (sigaction (number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+    sigaction (number, &action, NULL);
+}
+
+/* Starts a service for the program alone: another program, with a service of its own, may end at any time.
+ * @own_changes: (element-type ChangeRange): gets what the service writes */
+static Service *
+start_service (const char *path, const char *token, GArray *own_changes, GError **error)
+{
+  ServiceSettings settings = {
+    .database = path, .token = token, .is_temporary = TRUE, .own_changes = own_changes
+  };
 
   /* 1 GiB and 30 days, as those of "lsobs serve" */
   settings.limits.max_bytes = G_GINT64_CONSTANT (1) << 30;
   settings.limits.max_age = 30 * G_TIME_SPAN_DAY;
-  signal (SIGXFSZ, SIG_IGN);
-  signal (SIGPIPE, SIG_IGN);
+  bear_signal (SIGXFSZ);
+  bear_signal (SIGPIPE);
   return service_new (&settings, error);
 }
 
@@ -294,6 +330,7 @@ static int
 run_with (const char *path, const char *token, char **words)
 {
   g_autofree char *url = instance_find (path);
+  g_autoptr (GArray) own_changes = NULL;
   g_autoptr (Service) service = NULL;
   g_autoptr (Store) store = NULL;
   g_auto (GStrv) variables = NULL;
@@ -304,7 +341,8 @@ run_with (const char *path, const char *token, char **words)
 
   if (url == NULL)
     {
-      service = start_service (path, token, &error);
+      own_changes = g_array_new (FALSE, FALSE, sizeof (ChangeRange));
+      service = start_service (path, token, own_changes, &error);
       if (service == NULL)
         return command_fail (error);
       url = g_strdup (service_get_url (service));
@@ -320,9 +358,11 @@ run_with (const char *path, const char *token, char **words)
   started = run_program (words, variables, &status);
   /* It answers what is under way. */
   g_clear_pointer (&service, service_free);
+  /* What is left may be cut short. */
+  pass_signals (FALSE);
   if (!started)
     return status;
-  if (!is_quiet && !print_traces (store, change, &error))
+  if (!is_quiet && !print_traces (store, change, own_changes, &error))
     {
       command_print_error ("%s", error->message);
       g_clear_error (&error);

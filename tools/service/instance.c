@@ -13,6 +13,7 @@
 #include "lsobs/core/lsobs-file-private.h"
 
 #include "tools/service/instance.h"
+#include "tools/store/database.h"
 
 #define SUFFIX "-serve"
 
@@ -21,10 +22,13 @@ struct _Instance
   LsobsFileLock lock;
 };
 
+/* One database has one such file, whatever links to it. Returns: (transfer full) */
 static char *
 dup_path (const char *database)
 {
-  return g_strconcat (database, SUFFIX, NULL);
+  g_autofree char *real = database_dup_real_path (database);
+
+  return g_strconcat (real, SUFFIX, NULL);
 }
 
 /* Returns: (transfer full) (nullable) */

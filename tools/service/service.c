@@ -27,12 +27,13 @@ struct _Service
 {
   SoupServer *server;    /* (owned) */
   Guard *guard;          /* (owned) of its connections */
-  Instance *instance;    /* (owned) */
+  Instance *instance;    /* (owned) (nullable) NULL if it is temporary */
   Access *access;        /* (owned) */
   Worker *worker;        /* (owned) */
   LiveFeed *feed;        /* (owned) */
   GMainContext *context; /* (owned) */
   char *url;             /* (owned) */
+  char *database_id;     /* (owned) (nullable) */
   guint n_pending;       /* requests that have no answer yet */
 };
 
@@ -481,6 +482,9 @@ early_cb (SoupServer *server G_GNUC_UNUSED,
     .token = query != NULL ? g_hash_table_lookup (query, "token") : NULL,
   };
 
+  if (self->database_id != NULL)
+    soup_message_headers_replace (soup_server_message_get_response_headers (message),
+                                  SERVICE_DATABASE_HEADER, self->database_id);
   switch (access_check (self->access, &request))
     {
     case ACCESS_ALLOWED:
@@ -580,12 +584,16 @@ service_new (const ServiceSettings *settings, GError **error)
   g_auto (GStrv) names = dup_names (settings);
 
   self->context = g_main_context_ref_thread_default ();
-  self->instance = instance_new (settings->database, error);
-  if (self->instance == NULL)
-    return NULL;
-  self->worker = worker_new (settings->database, &settings->limits, error);
+  if (!settings->is_temporary)
+    {
+      self->instance = instance_new (settings->database, error);
+      if (self->instance == NULL)
+        return NULL;
+    }
+  self->worker = worker_new (settings->database, &settings->limits, settings->own_changes, error);
   if (self->worker == NULL)
     return NULL;
+  self->database_id = database_dup_file_id (settings->database);
   self->feed = live_feed_new (self->worker);
   self->server = soup_server_new ("raw-paths", TRUE, "server-header", "lsobs", NULL);
   self->guard = guard_new (self->server);
@@ -594,7 +602,8 @@ service_new (const ServiceSettings *settings, GError **error)
   if (!listen_at (self, settings, error))
     return NULL;
   self->access = access_new (settings->token, set_url (self), (const char *const *) names);
-  instance_set_url (self->instance, self->url);
+  if (self->instance != NULL)
+    instance_set_url (self->instance, self->url);
   return g_steal_pointer (&self);
 }
 
@@ -612,6 +621,7 @@ service_free (Service *self)
   g_clear_pointer (&self->instance, instance_free);
   g_clear_pointer (&self->access, access_free);
   g_main_context_unref (self->context);
+  g_free (self->database_id);
   g_free (self->url);
   g_free (self);
 }

@@ -12,6 +12,9 @@ G_BEGIN_DECLS
 /* The port if none is given. */
 #define SERVICE_PORT 4983
 
+/* The header of each answer that tells which database it is: see database_dup_file_id (). */
+#define SERVICE_DATABASE_HEADER "Lsobs-Database"
+
 typedef struct _Service Service;
 
 typedef struct
@@ -22,6 +25,9 @@ typedef struct
   guint port;               /* 0: any */
   const char *const *names; /* (nullable): names of this host that clients may use */
   WorkerLimits limits;
+  /* Ends with a program, so that it is not the one instance of the database, which others use. */
+  gboolean is_temporary;
+  GArray *own_changes; /* (nullable): see store_note_changes () */
 } ServiceSettings;
 
 Service *service_new (const ServiceSettings *settings, GError **error);

@@ -447,7 +447,7 @@ stop_thread (WorkerThread *thread)
 }
 
 Worker *
-worker_new (const char *path, const WorkerLimits *limits, GError **error)
+worker_new (const char *path, const WorkerLimits *limits, GArray *own_changes, GError **error)
 {
   g_autoptr (Worker) self = g_new0 (Worker, 1);
 
@@ -458,6 +458,8 @@ worker_new (const char *path, const WorkerLimits *limits, GError **error)
   self->writes.store = store_open (path, DATABASE_READ_WRITE, error);
   if (self->writes.store == NULL)
     return NULL;
+  if (own_changes != NULL)
+    store_note_changes (self->writes.store, own_changes);
   self->reads.store = store_open (path, DATABASE_READ_ONLY, error);
   if (self->reads.store == NULL)
     return NULL;

@@ -19,7 +19,11 @@ typedef struct
 } WorkerLimits;
 
 /* Answers go to the thread-default context of this thread. */
-Worker *worker_new (const char *path, const WorkerLimits *limits, GError **error);
+/* @own_changes: (nullable): see store_note_changes (); it is in use until the worker is freed */
+Worker *worker_new (const char *path,
+                    const WorkerLimits *limits,
+                    GArray *own_changes,
+                    GError **error);
 /* Waits until all requests are answered. */
 void worker_free (Worker *self);
 /* @request: (transfer full): with its route; request->done is called when it has its answer */
