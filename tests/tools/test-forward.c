@@ -6,6 +6,9 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
 
 #include <lsobs/lsobs.h>
 
@@ -208,6 +211,245 @@ test_same_store (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_nonnull (strstr (errors, "is the service of the database"));
 }
 
+/* Whatever leads to the service, and to the database.
+ * @data: the host in the address */
+static void
+test_same_store_by_name (ServeFixture *fixture, gconstpointer data)
+{
+  g_autofree char *link = g_build_filename (fixture->folder, "link.db", NULL);
+  g_autofree char *words = NULL;
+  g_autofree char *errors = NULL;
+  g_autoptr (GString) url = NULL;
+
+  serve_start (fixture, NULL, NULL);
+  g_assert_cmpint (symlink (fixture->database, link), ==, 0);
+  g_setenv ("LANGSMITH_API_KEY", fixture->token, TRUE);
+  url = g_string_new (fixture->url);
+  g_string_replace (url, "127.0.0.1", data, 0);
+  words = g_strdup_printf ("forward --database='%s' --endpoint='%s'", link, url->str);
+  g_assert_cmpint (serve_run (fixture, words, NULL, &errors), ==, 1);
+  g_assert_nonnull (strstr (errors, "is the service of the database"));
+}
+
+/* The service that "lsobs run" starts is known, too. */
+static void
+test_same_store_in_run (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "..", "tools", "lsobs", NULL);
+  g_autofree char *words = g_strdup_printf ("run --database='%s' -- '%s' forward --database='%s'",
+                                            fixture->database, program, fixture->database);
+  g_autofree char *errors = NULL;
+
+  g_assert_cmpint (serve_run (fixture, words, NULL, &errors), ==, 1);
+  g_assert_nonnull (strstr (errors, "is the service of the database"));
+}
+
+/* Another database beside it is another place. */
+static void
+test_other_store (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  fill (fixture);
+  serve_start (fixture, NULL, NULL);
+  g_setenv ("LANGSMITH_API_KEY", fixture->token, TRUE);
+  serve_stop (fixture, SIGTERM);
+  serve_start (fixture, NULL, NULL);
+  assert_said (fixture, fixture->url, "",
+               "Sent: 2 runs, 1 attachments, 1 feedback; sent earlier: 0; refused: 0\n");
+}
+
+#define LARGE "what is too large for the service"
+
+/* A service that takes one attachment at a time, and none with that text.
+ * @data: (nullable): anything: it takes all */
+static gboolean
+take_little (TestRequest *request, TestAnswer *answer, gpointer data)
+{
+  g_autoptr (GString) body = g_string_new_len (g_bytes_get_data (request->body, NULL),
+                                               (gssize) g_bytes_get_size (request->body));
+  guint n = 0;
+
+  if (g_atomic_int_get ((gint *) data) != 0)
+    return FALSE;
+  for (gsize i = 0; i + strlen (LARGE) <= body->len; i++)
+    n += g_str_has_prefix (body->str + i, "name=\"attachment.") ? 1 : 0;
+  if (n < 2 && memmem (body->str, body->len, LARGE, strlen (LARGE)) == NULL)
+    return FALSE;
+  answer->status = 413;
+  return TRUE;
+}
+
+/* A run that is too large with its attachments goes without them, and each of them alone; one that is too large
+ * itself is told, and tried again the next time. */
+static void
+test_too_large (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const names[] = { "second", "large" };
+  g_autoptr (TestServer) server = test_server_new ();
+  g_autofree char *path = dup_source (fixture);
+  g_autofree char *output = NULL;
+  g_autofree char *errors = NULL;
+  g_autoptr (GError) error = NULL;
+  gint takes_all = 0;
+  LsobsId id;
+
+  fill (fixture);
+  test_parse_id (TEST_ROOT, &id);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr (Store) store = open_to_write (path);
+
+      store_begin (store, &error);
+      attachment_write (store, &id, names[i], "text/plain", i == 0 ? "little" : LARGE,
+                        i == 0 ? 6 : strlen (LARGE), &error);
+      g_assert_no_error (error);
+      store_commit (store, &error);
+    }
+  g_setenv ("LANGSMITH_API_KEY", "key", TRUE);
+  test_server_set_handler (server, take_little, &takes_all);
+  g_assert_cmpint (forward (fixture, test_server_get_url (server), "", &output, &errors), ==, 1);
+  g_assert_cmpstr (output, ==,
+                   "Sent: 2 runs, 2 attachments, 1 feedback; sent earlier: 0; refused: 1\n");
+  g_assert_nonnull (strstr (errors, TEST_ROOT " (root) was not taken: the attachment “large”: "));
+  g_atomic_int_set (&takes_all, 1);
+  assert_said (fixture, test_server_get_url (server), "",
+               "Sent: 1 runs, 1 attachments, 0 feedback; sent earlier: 1; refused: 0\n");
+  assert_said (fixture, test_server_get_url (server), "",
+               "Sent: 0 runs, 0 attachments, 0 feedback; sent earlier: 2; refused: 0\n");
+}
+
+/* A profile that is named goes before the variables. */
+static void
+test_profile (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestServer) server = test_server_new ();
+  g_autofree char *folder = g_build_filename (fixture->folder, ".langsmith", NULL);
+  g_autofree char *file = g_build_filename (folder, "config.json", NULL);
+  g_autofree char *source = dup_source (fixture);
+  g_autofree char *text =
+      g_strdup_printf ("{\"profiles\":{\"work\":{\"api_url\":\"%s\",\"api_key\":\"key-of-work\"}}}",
+                       test_server_get_url (server));
+  g_autofree char *words = g_strdup_printf ("forward --database='%s' --profile=work", source);
+  g_autofree char *wrong = g_strdup_printf ("forward --database='%s' --profile=home", source);
+  g_autofree char *errors = NULL;
+  g_autofree char *none = NULL;
+  g_autoptr (GPtrArray) requests = NULL;
+  g_autoptr (GError) error = NULL;
+
+  /* What says where to send is that of the profile, and what is hidden is that of the variables. */
+  g_setenv ("LANGSMITH_HIDE_INPUTS", "true", TRUE);
+  fill (fixture);
+  g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+  g_file_set_contents_full (file, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, &error);
+  g_assert_no_error (error);
+  g_setenv ("HOME", fixture->folder, TRUE);
+  g_setenv ("LANGSMITH_API_KEY", "another-key", TRUE);
+  g_setenv ("LANGSMITH_ENDPOINT", "http://127.0.0.1:1", TRUE);
+  g_assert_cmpint (serve_run (fixture, words, NULL, &errors), ==, 0);
+  g_assert_cmpstr (errors, ==, "");
+  requests = test_server_dup_ingest (server);
+  g_assert_cmpuint (requests->len, >, 0);
+  for (guint i = 0; i < requests->len; i++)
+    {
+      TestRequest *request = g_ptr_array_index (requests, i);
+
+      g_assert_cmpstr (test_request_get_header (request, "x-api-key"), ==, "key-of-work");
+      g_assert_null (memmem (g_bytes_get_data (request->body, NULL),
+                             g_bytes_get_size (request->body), "1234567890123456789", 19));
+    }
+  g_assert_cmpint (serve_run (fixture, wrong, NULL, &none), ==, 1);
+  g_assert_nonnull (strstr (none, "There is no profile “home”"));
+  /* The file that a variable names. */
+  g_setenv ("HOME", "/dev/null", TRUE);
+  g_setenv ("LANGSMITH_CONFIG_FILE", file, TRUE);
+  g_clear_pointer (&errors, g_free);
+  g_assert_cmpint (serve_run (fixture, words, NULL, &errors), ==, 0);
+  g_assert_cmpstr (errors, ==, "");
+  g_unsetenv ("LANGSMITH_CONFIG_FILE");
+  g_unsetenv ("LANGSMITH_HIDE_INPUTS");
+  g_unsetenv ("LANGSMITH_ENDPOINT");
+}
+
+/* Starts a forward, and waits until the service has got so many requests. (transfer full) */
+static GSubprocess *
+start (ServeFixture *fixture, TestServer *server, const char *more, guint n_requests)
+{
+  g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "..", "tools", "lsobs", NULL);
+  g_autofree char *words = make_words (fixture, test_server_get_url (server), more);
+  g_autofree char *line = g_strdup_printf ("exec '%s' %s", program, words);
+  const char *argv[] = { "/bin/sh", "-c", line, NULL };
+  g_autoptr (GError) error = NULL;
+  gint64 end = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
+  GSubprocess *process;
+
+  process =
+      g_subprocess_newv (argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
+                         &error);
+  g_assert_no_error (error);
+  for (;;)
+    {
+      g_autoptr (GPtrArray) requests = test_server_dup_ingest (server);
+
+      if (requests->len >= n_requests)
+        return process;
+      g_assert_cmpint (g_get_monotonic_time (), <, end);
+      g_usleep (1000);
+    }
+}
+
+#define TEST_RATE 500
+
+/* Requests keep the distance that the rate wants. */
+static void
+test_rate (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestServer) server = test_server_new ();
+  g_autoptr (GPtrArray) requests = NULL;
+  g_autofree char *output = NULL;
+  gint64 first = 0;
+  gint64 n_runs = 0;
+
+  fill_many (fixture);
+  g_setenv ("LANGSMITH_API_KEY", "key", TRUE);
+  g_assert_cmpint (forward (fixture, test_server_get_url (server),
+                            "--rate=" G_STRINGIFY (TEST_RATE), &output, NULL),
+                   ==, 0);
+  requests = test_server_dup_ingest (server);
+  g_assert_cmpuint (requests->len, ==, 4);
+  for (guint i = 0; i < requests->len; i++)
+    {
+      TestRequest *request = g_ptr_array_index (requests, i);
+
+      /* The first one may have been on its way for a while. */
+      if (i == 1)
+        first = request->time - n_runs * G_USEC_PER_SEC / TEST_RATE;
+      if (i > 1)
+        g_assert_cmpint (request->time - first, >=, (n_runs * G_USEC_PER_SEC / TEST_RATE) / 2);
+      n_runs += test_request_get_n_ops (request);
+    }
+  g_assert_cmpint (n_runs, ==, N_RUNS);
+  g_assert_cmpint (forward (fixture, test_server_get_url (server), "--rate=-1", NULL, NULL), ==, 2);
+  g_assert_cmpint (forward (fixture, test_server_get_url (server), "--rate=nan", NULL, NULL), ==,
+                   2);
+}
+
+/* A signal ends a wait for the rate, too: this one would take minutes. */
+static void
+test_rate_stopped (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestServer) server = test_server_new ();
+  g_autoptr (GSubprocess) process = NULL;
+  g_autofree char *output = NULL;
+  g_autofree char *errors = NULL;
+
+  fill_many (fixture);
+  g_setenv ("LANGSMITH_API_KEY", "key", TRUE);
+  process = start (fixture, server, "--rate=0.5", 1);
+  g_subprocess_send_signal (process, SIGTERM);
+  g_subprocess_communicate_utf8 (process, NULL, NULL, &output, &errors, NULL);
+  g_assert_cmpint (g_subprocess_get_exit_status (process), ==, 128 + SIGTERM);
+  g_assert_nonnull (strstr (errors, "the same command goes on"));
+}
+
 /* A run that the service refuses is told, and the others go; next time it is tried again. */
 static void
 test_refused (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -249,29 +491,9 @@ test_unauthorized (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 static GSubprocess *
 start_middle (ServeFixture *fixture, TestServer *server)
 {
-  g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "..", "tools", "lsobs", NULL);
-  g_autofree char *words = make_words (fixture, test_server_get_url (server), "");
-  g_autofree char *line = g_strdup_printf ("exec '%s' %s", program, words);
-  const char *argv[] = { "/bin/sh", "-c", line, NULL };
-  g_autoptr (GError) error = NULL;
-  gint64 end = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
-  GSubprocess *process;
-
   test_server_push (server, "/runs", (TestAnswer){ .status = 202 });
   test_server_push (server, "/runs", (TestAnswer){ .mode = TEST_ANSWER_HANG });
-  process =
-      g_subprocess_newv (argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
-                         &error);
-  g_assert_no_error (error);
-  for (;;)
-    {
-      g_autoptr (GPtrArray) requests = test_server_dup_ingest (server);
-
-      if (requests->len >= 2)
-        return process;
-      g_assert_cmpint (g_get_monotonic_time (), <, end);
-      g_usleep (1000);
-    }
+  return start (fixture, server, "", 2);
 }
 
 /* Killed, or stopped, in the middle, it goes on: nothing is missing, and only the request without an answer is
@@ -349,6 +571,14 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   ADD ("/forward/to-service", NULL, test_to_service);
   ADD ("/forward/same-store", NULL, test_same_store);
+  ADD ("/forward/same-store/any", "0.0.0.0", test_same_store_by_name);
+  ADD ("/forward/same-store/mapped", "[::ffff:127.0.0.1]", test_same_store_by_name);
+  ADD ("/forward/same-store/run", NULL, test_same_store_in_run);
+  ADD ("/forward/other-store", NULL, test_other_store);
+  ADD ("/forward/too-large", NULL, test_too_large);
+  ADD ("/forward/profile", NULL, test_profile);
+  ADD ("/forward/rate", NULL, test_rate);
+  ADD ("/forward/rate-stopped", NULL, test_rate_stopped);
   ADD ("/forward/refused", NULL, test_refused);
   ADD ("/forward/unauthorized", NULL, test_unauthorized);
   ADD ("/forward/killed", GINT_TO_POINTER (SIGKILL), test_interrupted);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,13 +13,17 @@
 #include <glib-unix.h>
 #include <gio/gio.h>
 #include <glib/gi18n.h>
+#include <libsoup/soup.h>
 
 #include <lsobs/lsobs.h>
 
+#include "lsobs/config/lsobs-profile-private.h"
 #include "lsobs/core/lsobs-file-lock-private.h"
 
 #include "tools/commands/command.h"
+#include "tools/doctor/variables.h"
 #include "tools/service/instance.h"
+#include "tools/service/service.h"
 #include "tools/store/sent.h"
 #include "tools/terminal/plain-text.h"
 #include "tools/terminal/screen.h"
@@ -27,6 +32,8 @@
 
 /* Runs, and feedback, in a second to a service on another machine. */
 #define RATE 200
+/* Less than what a user may give. */
+#define NO_RATE (-G_MAXDOUBLE)
 /* What is refused, of which the reason is printed. */
 #define MAX_TOLD    20
 #define LOCK_SUFFIX "-forward"
@@ -35,7 +42,7 @@ static char *endpoint = NULL;
 static char *profile = NULL;
 static char *into = NULL;
 static char *spool = NULL;
-static double rate = -1;
+static double rate = NO_RATE;
 static gboolean again = FALSE;
 static gboolean dry_run = FALSE;
 static gboolean as_json = FALSE;
@@ -132,7 +139,7 @@ is_loopback (const char *host)
          (address != NULL && g_inet_address_get_is_loopback (address));
 }
 
-/* Whether both are the same service. */
+/* Whether both addresses are plainly of the same service. */
 static gboolean
 is_same_place (const char *url, const char *other_url)
 {
@@ -146,6 +153,44 @@ is_same_place (const char *url, const char *other_url)
          (is_loopback (g_uri_get_host (uri)) && is_loopback (g_uri_get_host (other)));
 }
 
+/* Asks the service at @url, without a key, which database it has: a machine has more names than an address
+ * tells, and there may be a proxy before it.
+ * Returns: FALSE if it does not answer, too, as nothing can be sent then */
+static gboolean
+has_database (const char *url, const char *path)
+{
+  g_autofree char *id = database_dup_file_id (path);
+  g_autoptr (SoupSession) session = soup_session_new_with_options ("timeout", 10, NULL);
+  g_autofree char *address = g_strdup_printf ("%s/info", url);
+  g_autoptr (SoupMessage) message = soup_message_new ("GET", address);
+  g_autoptr (GInputStream) answer = NULL;
+  const char *found;
+
+  if (id == NULL || message == NULL)
+    return FALSE;
+  soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT);
+  answer = soup_session_send (session, message, NULL, NULL);
+  found = soup_message_headers_get_one (soup_message_get_response_headers (message),
+                                        SERVICE_DATABASE_HEADER);
+  return answer != NULL && found != NULL && strcmp (found, id) == 0;
+}
+
+/* Whether traces would be sent to the service of their own database; then it is said. */
+static gboolean
+is_own_service (const char *path, LsobsConfig *config)
+{
+  const char *target = lsobs_config_get_api_url (config);
+  g_autofree char *url = instance_find (path);
+
+  if ((url == NULL || !is_same_place (url, target)) && (dry_run || !has_database (target, path)))
+    return FALSE;
+  /* TRANSLATORS: an address, and the path of a database */
+  command_print_error (_ ("%s is the service of the database “%s” itself: choose another "
+                          "--endpoint or --database"),
+                       target, path);
+  return TRUE;
+}
+
 static gboolean
 is_on_this_machine (const char *url)
 {
@@ -154,17 +199,41 @@ is_on_this_machine (const char *url)
   return uri != NULL && g_uri_get_host (uri) != NULL && is_loopback (g_uri_get_host (uri));
 }
 
+/* Takes from the profile that is named what says where to send, and as whom. All else, above all what is hidden,
+ * stays as the variables say. */
+static gboolean
+take_profile (LsobsConfig *config, GError **error)
+{
+  g_autoptr (LsobsConfig) none = lsobs_config_new (NULL, NULL);
+  g_autofree char *given_path = variables_dup ("config-file");
+  g_autoptr (LsobsProfile) found = _lsobs_profile_load (given_path, profile, NULL);
+
+  if (found == NULL)
+    {
+      g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+                   /* TRANSLATORS: the name of a profile, a path */
+                   _ ("There is no profile “%s” in %s"), profile,
+                   given_path != NULL ? given_path : "~/.langsmith/config.json");
+      return FALSE;
+    }
+  lsobs_config_set_api_url (config, NULL);
+  lsobs_config_set_api_key (config, NULL);
+  lsobs_config_set_workspace_id (config, NULL);
+  lsobs_config_clear_replicas (config);
+  if (!lsobs_config_load_profile (config, given_path, profile, error))
+    return FALSE;
+  if (lsobs_config_get_api_url (config) == NULL)
+    lsobs_config_set_api_url (config, lsobs_config_get_api_url (none));
+  return TRUE;
+}
+
 /* Returns: (transfer full) (nullable) */
 static LsobsConfig *
 make_config (GError **error)
 {
-  /* A profile that is named goes before the variables. */
-  g_autoptr (LsobsConfig) config =
-      profile != NULL ? lsobs_config_new (NULL, NULL) : lsobs_config_new_from_environment (error);
+  g_autoptr (LsobsConfig) config = lsobs_config_new_from_environment (error);
 
-  if (config == NULL)
-    return NULL;
-  if (profile != NULL && !lsobs_config_load_profile (config, NULL, profile, error))
+  if (config == NULL || (profile != NULL && !take_profile (config, error)))
     return NULL;
   if (endpoint != NULL)
     lsobs_config_set_api_url (config, endpoint);
@@ -431,6 +500,8 @@ check_options (char **words)
         "%s", _ ("A spool is sent as it is: --spool goes with --endpoint and --profile alone"));
   else if (into != NULL && *into == '\0')
     command_refuse ("%s", _ ("The name of a project is not empty"));
+  else if (isnan (rate) || (rate < 0 && rate > NO_RATE))
+    command_refuse ("%s", _ ("A rate is a number of runs in a second, or 0 for any"));
   else
     return TRUE;
   return FALSE;
@@ -440,7 +511,8 @@ check_options (char **words)
 static gboolean
 lock_database (const char *path, LsobsFileLock *lock, GError **error)
 {
-  g_autofree char *file = g_strconcat (path, LOCK_SUFFIX, NULL);
+  g_autofree char *real = database_dup_real_path (path);
+  g_autofree char *file = g_strconcat (real, LOCK_SUFFIX, NULL);
 
   if (_lsobs_file_lock_acquire (lock, AT_FDCWD, file, LSOBS_FILE_LOCK_NONE))
     return TRUE;
@@ -460,7 +532,6 @@ run (char **words)
 {
   g_autofree char *fallback = store_dup_default_path ();
   const char *path = command_database != NULL ? command_database : fallback;
-  g_autofree char *own_url = instance_find (path);
   g_autoptr (LsobsConfig) config = NULL;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   Session session = { .cancellable = cancellable,
@@ -475,15 +546,8 @@ run (char **words)
   config = make_config (&error);
   if (config == NULL)
     return command_fail (error);
-  if (spool == NULL && own_url != NULL &&
-      is_same_place (own_url, lsobs_config_get_api_url (config)))
-    {
-      /* TRANSLATORS: an address, and the path of a database */
-      command_print_error (_ ("%s is the service of the database “%s” itself: choose another "
-                              "--endpoint or --database"),
-                           own_url, path);
-      return COMMAND_FAILED;
-    }
+  if (spool == NULL && is_own_service (path, config))
+    return COMMAND_FAILED;
   if (spool == NULL && !g_file_test (path, G_FILE_TEST_EXISTS))
     {
       /* TRANSLATORS: %s: a path */

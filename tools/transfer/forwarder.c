@@ -20,11 +20,12 @@ typedef struct
   LsobsId id;     /* of the run, or of the feedback */
   LsobsId run_id; /* the same, or that of the run of the feedback */
   LsobsRunEventKind kind;
-  char *name;        /* (owned) (nullable) of the run */
-  GBytes *text;      /* (owned) */
-  LsobsBatch *batch; /* (owned) of this record alone */
-  LsobsRunEvent *attachments;
+  char *name;                 /* (owned) (nullable) of the run */
+  GBytes *text;               /* (owned) */
+  LsobsBatch *batch;          /* (owned) of this record alone */
+  LsobsRunEvent *attachments; /* (owned) (nullable) */
   guint n_attachments;
+  gint64 attachments_after; /* those that have come after this time are to be sent */
   gboolean refused;
   SentMark mark;
 } Item;
@@ -175,6 +176,7 @@ mark_items (Forwarder *self, Item **items, guint n_items, GError **error)
 }
 
 static gboolean send_items (Forwarder *self, Item **items, guint n_items, GError **error);
+static gboolean find_run (Forwarder *self, const LsobsId *id, Run **run, GError **error);
 
 /* The service has the run already, perhaps from a request whose answer was lost: it gets what it may lack. */
 static gboolean
@@ -203,6 +205,141 @@ is_about_content (const GError *error)
          g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT) ||
          g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_BLOCKED);
 }
+
+/* --- a run that is too large with its attachments --- */
+
+/* Returns: FALSE with an error; TRUE with NULL in @data if it was deleted meanwhile */
+static gboolean
+find_attachment (Forwarder *self,
+                 const LsobsId *run_id,
+                 const char *name,
+                 GBytes **data,
+                 GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+
+  *data = attachment_load (self->store, run_id, name, NULL, &problem);
+  if (*data != NULL || g_error_matches (problem, STORE_ERROR, STORE_ERROR_NOT_FOUND))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&problem));
+  return FALSE;
+}
+
+/* Sends an attachment alone, as an update of its run.
+ * @refused: (out): whether the service does not take it, which is told
+ * Returns: FALSE with an error if nothing more can be sent */
+static gboolean
+send_attachment (Forwarder *self,
+                 const Run *run,
+                 const Attachment *attachment,
+                 gboolean *refused,
+                 GError **error)
+{
+  char id[LSOBS_UUID_LEN + 1] = "";
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  g_autoptr (LsobsRunEvent) event = NULL;
+  g_autoptr (LsobsBatch) batch = NULL;
+  g_autoptr (GBytes) json = NULL;
+  g_autoptr (GBytes) data = NULL;
+  g_autoptr (GError) problem = NULL;
+
+  *refused = FALSE;
+  if (!find_attachment (self, &run->id, attachment->name, &data, error))
+    return FALSE;
+  if (data == NULL)
+    return TRUE;
+  _lsobs_id_write (&run->id, id);
+  event = lsobs_run_event_new_update (id, NULL, NULL);
+  /* What cannot be sent at all was told when the run was made ready. */
+  if (!lsobs_run_event_add_attachment (event, attachment->name, attachment->type, data, NULL))
+    return TRUE;
+  record_text_put_place (&text, run);
+  json = _lsobs_buffer_steal_bytes (&text);
+  batch = lsobs_batch_new_from_json (LSOBS_RUN_EVENT_KIND_UPDATE, json, event, error);
+  if (batch == NULL)
+    return FALSE;
+  if (send_batch (self, batch, &problem) ||
+      g_error_matches (problem, LSOBS_ERROR, LSOBS_ERROR_CONFLICT))
+    self->count.n_attachments++;
+  else if (is_about_content (problem))
+    {
+      /* TRANSLATORS: the name of a file, and why it was not taken */
+      g_autofree char *reason =
+          g_strdup_printf (_ ("the attachment “%s”: %s"), attachment->name, problem->message);
+
+      *refused = TRUE;
+      refuse_item (self, &run->id, run->name, reason);
+    }
+  else
+    {
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* Sends each attachment of a run alone.
+ * @mark: what is remembered: those that the service has not taken are tried again the next time */
+static gboolean
+send_attachments (Forwarder *self, const Item *item, SentMark *mark, GError **error)
+{
+  g_autoptr (GPtrArray) list = NULL;
+  g_autoptr (Run) run = NULL;
+  const gint64 until = mark->time;
+
+  if (!find_run (self, &item->id, &run, error))
+    return FALSE;
+  if (run == NULL)
+    return TRUE;
+  list = attachment_list (self->store, &item->id, error);
+  for (guint i = 0; list != NULL && i < list->len; i++)
+    {
+      const Attachment *attachment = g_ptr_array_index (list, i);
+      gboolean refused;
+
+      if (attachment->received <= item->attachments_after || attachment->received > until)
+        continue;
+      if (!send_attachment (self, run, attachment, &refused, error))
+        return FALSE;
+      if (refused)
+        mark->time = MIN (mark->time, attachment->received - 1);
+    }
+  return list != NULL;
+}
+
+static gboolean
+write_mark (Forwarder *self, const LsobsId *id, const SentMark *mark, GError **error)
+{
+  if (!store_begin (self->store, error))
+    return FALSE;
+  if (sent_write (self->store, self->target, id, mark, error))
+    return store_commit (self->store, error);
+  store_rollback (self->store);
+  return FALSE;
+}
+
+/* The service takes less at a time than a run with its attachments: it gets the run, then each of them. */
+static gboolean
+send_apart (Forwarder *self, Item *item, GError **error)
+{
+  SentMark mark = item->mark;
+
+  lsobs_batch_unref (item->batch);
+  item->batch = lsobs_batch_new_from_json (item->kind, item->text, NULL, error);
+  if (item->batch == NULL)
+    return FALSE;
+  g_clear_pointer (&item->attachments, lsobs_run_event_unref);
+  item->n_attachments = 0;
+  /* If this process ends before they are sent, they are sent the next time. */
+  item->mark.time = item->attachments_after;
+  if (!send_items (self, &item, 1, error))
+    return FALSE;
+  if (item->refused)
+    return TRUE;
+  return send_attachments (self, item, &mark, error) && write_mark (self, &item->id, &mark, error);
+}
+
+/* --- what is refused --- */
 
 /* One record was refused. */
 static gboolean
@@ -246,6 +383,9 @@ send_items (Forwarder *self, Item **items, guint n_items, GError **error)
       g_propagate_error (error, g_steal_pointer (&problem));
       return FALSE;
     }
+  if (n_items == 1 && items[0]->n_attachments > 0 &&
+      g_error_matches (problem, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE))
+    return send_apart (self, items[0], error);
   if (n_items == 1)
     return end_refused (self, items[0], problem, error);
   return send_items (self, items, n_items / 2, error) &&
@@ -357,9 +497,10 @@ load_attachments (Forwarder *self,
 
       if (attachment->received <= time)
         continue;
-      data = attachment_load (self->store, &run->id, attachment->name, NULL, error);
-      if (data == NULL)
+      if (!find_attachment (self, &run->id, attachment->name, &data, error))
         return FALSE;
+      if (data == NULL)
+        continue;
       if (*attachments == NULL)
         *attachments = lsobs_run_event_new_update (id, NULL, NULL);
       if (lsobs_run_event_add_attachment (*attachments, attachment->name, attachment->type, data,
@@ -405,12 +546,7 @@ keep_mark (Forwarder *self, const Run *run, const SentMark *mark, GError **error
   self->count.n_known++;
   if (self->client == NULL || mark->change == run->change)
     return TRUE;
-  if (!store_begin (self->store, error))
-    return FALSE;
-  if (sent_write (self->store, self->target, &run->id, &kept, error))
-    return store_commit (self->store, error);
-  store_rollback (self->store);
-  return FALSE;
+  return write_mark (self, &run->id, &kept, error);
 }
 
 /* Whether an attachment of a run has come after @time. */
@@ -452,7 +588,8 @@ take_changed_run (Forwarder *self,
   /* A service that has had the start of a run takes the rest as an update. */
   item->kind = (was_sent && !self->again) || !run->created ? LSOBS_RUN_EVENT_KIND_UPDATE
                                                            : LSOBS_RUN_EVENT_KIND_START;
-  if (!load_attachments (self, run, was_sent && !self->again ? mark->time : 0, &item->attachments,
+  item->attachments_after = was_sent && !self->again ? mark->time : 0;
+  if (!load_attachments (self, run, item->attachments_after, &item->attachments,
                          &item->n_attachments, error))
     return FALSE;
   add_item (self, self->runs, g_steal_pointer (&item), &text);

@@ -51,15 +51,30 @@ put_text (LsobsBuffer *out, const char *name, const char *text)
     json_put_text (out, name, text);
 }
 
-void
-record_text_put_run (LsobsBuffer *out, const Run *run, const char *project, const RecordMask *mask)
+/* Appends which run it is, and where it is in its trace. */
+static void
+put_place (LsobsBuffer *out, const Run *run)
 {
-  json_put_begin (out, NULL, '{');
   json_put_id (out, "id", &run->id);
   json_put_id (out, "trace_id", &run->trace_id);
   json_put_text (out, "dotted_order", run->dotted_order);
   if (run->has_parent)
     json_put_id (out, "parent_run_id", &run->parent_id);
+}
+
+void
+record_text_put_place (LsobsBuffer *out, const Run *run)
+{
+  json_put_begin (out, NULL, '{');
+  put_place (out, run);
+  json_put_end (out, '}');
+}
+
+void
+record_text_put_run (LsobsBuffer *out, const Run *run, const char *project, const RecordMask *mask)
+{
+  json_put_begin (out, NULL, '{');
+  put_place (out, run);
   if (*run->name != '\0')
     json_put_text (out, "name", run->name);
   json_put_text (out, "run_type", run->run_type);

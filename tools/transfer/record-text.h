@@ -26,6 +26,8 @@ void record_text_put_run (LsobsBuffer *out,
                           const Run *run,
                           const char *project,
                           const RecordMask *mask);
+/* Appends only which run it is, and where it is in its trace: an update that changes nothing. */
+void record_text_put_place (LsobsBuffer *out, const Run *run);
 /* Appends feedback. The id of a project is left out: that of another service is another one. */
 void record_text_put_feedback (LsobsBuffer *out, const Feedback *feedback, const LsobsId *trace_id);
 
