@@ -250,7 +250,8 @@ _lsobs_compressor_run (LsobsCompressor *self, GBytes *body, GBytes **result)
 
 /* --- the way back --- */
 
-/* Returns: FALSE if @data is malformed, or longer than @max_bytes */
+/* There may be several members one after another.
+ * Returns: FALSE if @data is malformed, or longer than @max_bytes */
 static gboolean
 decode_gzip (GBytes *data, gsize max_bytes, GByteArray *out)
 {
@@ -273,12 +274,18 @@ decode_gzip (GBytes *data, gsize max_bytes, GByteArray *out)
       g_byte_array_set_size (out, len + (guint) n_written);
       at += n_read;
       left -= n_read;
+      if (result == G_CONVERTER_FINISHED && left > 0)
+        {
+          g_converter_reset (gzip);
+          result = G_CONVERTER_CONVERTED;
+        }
     }
   while (result != G_CONVERTER_FINISHED && out->len <= max_bytes);
   return result == G_CONVERTER_FINISHED && out->len <= max_bytes;
 }
 
 #ifdef HAVE_ZSTD
+/* There may be several frames one after another. */
 static gboolean
 decode_zstd (GBytes *data, gsize max_bytes, GByteArray *out)
 {
@@ -287,7 +294,7 @@ decode_zstd (GBytes *data, gsize max_bytes, GByteArray *out)
   gsize left = 1;
   gboolean stuck = zstd == NULL;
 
-  while (!stuck && left != 0 && out->len <= max_bytes)
+  while (!stuck && (left != 0 || in.pos < in.size) && out->len <= max_bytes)
     {
       guint len = out->len;
       gsize before = in.pos;

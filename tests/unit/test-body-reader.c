@@ -351,6 +351,33 @@ test_malformed (void)
 
 /* --- compression --- */
 
+static GBytes *
+join (GBytes *first, const void *second, gsize len)
+{
+  GByteArray *both = g_byte_array_new ();
+
+  g_byte_array_append (both, g_bytes_get_data (first, NULL), (guint) g_bytes_get_size (first));
+  g_byte_array_append (both, second, (guint) len);
+  return g_byte_array_free_to_bytes (both);
+}
+
+/* What is compressed in parts is whole, and what is behind the last part is not lost without a word. */
+static void
+assert_parts (const char *name, GBytes *compressed, GBytes *body)
+{
+  const gsize size = g_bytes_get_size (body);
+  g_autoptr (GBytes) two =
+      join (compressed, g_bytes_get_data (compressed, NULL), g_bytes_get_size (compressed));
+  g_autoptr (GBytes) both = join (body, g_bytes_get_data (body, NULL), size);
+  g_autoptr (GBytes) more = join (compressed, "more", 4);
+  g_autoptr (GBytes) decoded = _lsobs_compression_decode (name, two, 2 * size);
+
+  g_assert_nonnull (decoded);
+  g_assert_true (g_bytes_equal (decoded, both));
+  g_assert_null (_lsobs_compression_decode (name, two, 2 * size - 1));
+  g_assert_null (_lsobs_compression_decode (name, more, 2 * size));
+}
+
 static void
 test_decode (gconstpointer data)
 {
@@ -381,6 +408,7 @@ test_decode (gconstpointer data)
   g_assert_null (_lsobs_compression_decode (name, cut, size));
   g_assert_null (_lsobs_compression_decode (name, body, size));
   g_assert_null (_lsobs_compression_decode ("br", compressed, size));
+  assert_parts (name, compressed, body);
 }
 
 static void
