@@ -411,8 +411,19 @@ test_delete_by_end (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   fill (fixture);
   g_free (run_lsobs (fixture, "delete ffff", 1, &errors));
   g_assert_nonnull (strstr (errors, "ends in"));
-  output = run_lsobs (fixture, "delete --json 00000001", 0, NULL);
+  /* One word that is wrong, and nothing is deleted. */
+  g_free (run_lsobs (fixture, "delete 00000001 ffff", 1, NULL));
+  g_free (run_lsobs (fixture, "delete 00000001 " TEST_OTHER, 1, NULL));
+  g_free (run_lsobs (fixture, "delete 00000001 --project=none", 1, NULL));
+  output = run_lsobs (fixture, "delete --json 00000001 00000001", 0, NULL);
   g_assert_cmpstr (output, ==, "{\"traces\":1,\"runs\":3}\n");
+  /* A database that is not there is not made. */
+  g_free (fixture->database);
+  fixture->database = g_build_filename (fixture->folder, "none.db", NULL);
+  g_clear_pointer (&errors, g_free);
+  g_free (run_lsobs (fixture, "delete --older-than=1d", 1, &errors));
+  g_assert_nonnull (strstr (errors, "There is no database"));
+  g_assert_false (g_file_test (fixture->database, G_FILE_TEST_EXISTS));
 }
 
 /* Waits for a line of a process, and frees it. */
@@ -725,6 +736,35 @@ test_choices (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   }
 }
 
+/* A link to the database, in another folder, is as good as the file. */
+static void
+test_tail_of_link (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) store = store_open (fixture->database, DATABASE_READ_WRITE, &error);
+  g_autofree char *file = g_steal_pointer (&fixture->database);
+  g_autoptr (GSubprocess) process = NULL;
+  gint64 end = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
+  struct pollfd output = { .events = POLLIN };
+
+  g_assert_no_error (error);
+  fixture->database = g_build_filename (fixture->folder, "link.db", NULL);
+  g_assert_cmpint (symlink (file, fixture->database), ==, 0);
+  process = start_in_terminal (fixture, "tail", 0, "", &output.fd);
+  for (guint i = 1; poll (&output, 1, 20) == 0; i++)
+    {
+      g_autofree char *json =
+          g_strdup_printf ("{'id':'01900000-0000-7000-9000-%012u','name':'run'}", i);
+
+      test_apply (store, CHANGE_CREATE, json);
+      g_assert_cmpint (g_get_monotonic_time (), <, end);
+    }
+  g_subprocess_send_signal (process, SIGINT);
+  g_subprocess_wait_check (process, NULL, &error);
+  g_assert_no_error (error);
+  close (output.fd);
+}
+
 static void
 test_tail_in_terminal (ServeFixture *fixture, gconstpointer data)
 {
@@ -854,6 +894,8 @@ main (int argc, char **argv)
       g_test_add (path, ServeFixture, &tail_rows[i], serve_fixture_set_up, test_tail_in_terminal,
                   serve_fixture_tear_down);
     }
+  g_test_add ("/terminal/tail-of-link", ServeFixture, NULL, serve_fixture_set_up, test_tail_of_link,
+              serve_fixture_tear_down);
   g_test_add ("/terminal/choices", ServeFixture, NULL, serve_fixture_set_up, test_choices,
               serve_fixture_tear_down);
   g_test_add ("/terminal/widths", ServeFixture, NULL, serve_fixture_set_up, test_widths,

@@ -25,44 +25,71 @@ static const GOptionEntry entries[] = {
   { NULL },
 };
 
+/* What is to be deleted: all of it is found before anything is deleted. */
+typedef struct
+{
+  GArray *traces;   /* (unowned) (element-type LsobsId) */
+  GArray *projects; /* (unowned) (element-type LsobsId) */
+} Targets;
+
 static gboolean
-delete_traces (Store *store, char **words, RemovalCount *count, GError **error)
+find_traces (Targets *self, Store *store, char **words, GError **error)
 {
   for (; *words != NULL; words++)
     {
-      guint before = count->n_traces;
+      gint64 found;
       LsobsId id;
 
       if (!command_find_run (store, *words, &id, error) ||
-          !removal_delete_trace (store, &id, count, error))
+          !database_query_int (store_get_database (store), &found, 0, error,
+                               "SELECT 1 FROM runs WHERE trace_id = ? LIMIT 1", "u", &id))
         return FALSE;
-      if (count->n_traces == before)
+      if (found == 0)
         {
           /* TRANSLATORS: %s: an id */
           g_set_error (error, STORE_ERROR, STORE_ERROR_NOT_FOUND, _ ("There is no trace “%s”"),
                        *words);
           return FALSE;
         }
+      g_array_append_val (self->traces, id);
     }
   return TRUE;
 }
 
 static gboolean
-delete_projects (Store *store, RemovalCount *count, GError **error)
+find_projects (Targets *self, Store *store, GError **error)
 {
   for (char **name = projects; name != NULL && *name != NULL; name++)
     {
       g_autoptr (Project) project = project_load_name (store, *name, error);
 
-      if (project == NULL || !removal_delete_project (store, &project->id, count, error))
+      if (project == NULL)
         return FALSE;
+      g_array_append_val (self->projects, project->id);
     }
+  return TRUE;
+}
+
+static gboolean
+delete_targets (Targets *self, Store *store, RemovalCount *count, GError **error)
+{
+  for (guint i = 0; i < self->traces->len; i++)
+    if (!removal_delete_trace (store, &g_array_index (self->traces, LsobsId, i), count, error))
+      return FALSE;
+  for (guint i = 0; i < self->projects->len; i++)
+    if (!removal_delete_project (store, &g_array_index (self->projects, LsobsId, i), count, error))
+      return FALSE;
   return TRUE;
 }
 
 static int
 run (char **words)
 {
+  g_autofree char *fallback = store_dup_default_path ();
+  const char *path = command_database != NULL ? command_database : fallback;
+  g_autoptr (GArray) trace_ids = g_array_new (FALSE, FALSE, sizeof (LsobsId));
+  g_autoptr (GArray) project_ids = g_array_new (FALSE, FALSE, sizeof (LsobsId));
+  Targets targets = { trace_ids, project_ids };
   g_autoptr (Store) store = NULL;
   RemovalCount count = { 0 };
   GError *error = NULL;
@@ -73,10 +100,17 @@ run (char **words)
   if (older_than != NULL && !time_text_parse_duration (older_than, &age))
     /* TRANSLATORS: %s: what the user has written */
     return command_refuse (_ ("“%s” is no time: write it such as 12h or 30d"), older_than);
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    {
+      /* TRANSLATORS: %s: a path */
+      command_print_error (_ ("There is no database “%s”"), path);
+      return COMMAND_FAILED;
+    }
   store = command_open_store (DATABASE_READ_WRITE);
   if (store == NULL)
     return COMMAND_FAILED;
-  if (!delete_traces (store, words, &count, &error) || !delete_projects (store, &count, &error) ||
+  if (!find_traces (&targets, store, words, &error) || !find_projects (&targets, store, &error) ||
+      !delete_targets (&targets, store, &count, &error) ||
       (older_than != NULL &&
        !removal_delete_older (store, g_get_real_time () - age, &count, &error)))
     return command_fail (error);

@@ -245,7 +245,9 @@ quit_cb (gpointer loop)
 static int
 run_loop (Follower *self, const char *path)
 {
-  g_autofree char *folder = g_path_get_dirname (path);
+  /* The files that change are beside the file itself, not beside a link to it. */
+  g_autofree char *real = database_dup_real_path (path);
+  g_autofree char *folder = g_path_get_dirname (real);
   g_autoptr (GFile) file = g_file_new_for_path (folder);
   GError *error = NULL;
   g_autoptr (GFileMonitor) monitor =
