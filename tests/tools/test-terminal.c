@@ -667,6 +667,44 @@ test_ascii (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_nonnull (strstr (tree, "==="));
 }
 
+/* What the charset does not have takes as many columns: the figures of all runs end at the same column. */
+static void
+test_ascii_columns (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char *const names[] = { "plain", "级别", "u\314\210mlaut", "wörk", "😀 x" };
+  g_autofree char *text = NULL;
+  g_auto (GStrv) lines = NULL;
+  guint column = 0;
+
+  {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (Store) store = store_open (fixture->database, DATABASE_READ_WRITE, &error);
+
+    g_assert_no_error (error);
+    for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+      {
+        g_autofree char *json =
+            g_strdup_printf ("{'id':'01900000-0000-7000-9000-%012u','name':'%s','start_time':"
+                             "'2026-03-01T09:30:15.25Z','end_time':'2026-03-01T09:30:16.25Z'}",
+                             i, names[i]);
+
+        test_apply (store, CHANGE_CREATE, json);
+      }
+  }
+  text = run_in_terminal (fixture, "list", 100, "export LC_ALL=C NO_COLOR=1;");
+  lines = g_strsplit (g_strchomp (text), "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, G_N_ELEMENTS (names) + 1);
+  for (char **line = lines + 1; *line != NULL; line++)
+    {
+      const char *time = strstr (*line, "1.00 s");
+
+      g_assert_nonnull (time);
+      if (column == 0)
+        column = (guint) (time - *line);
+      g_assert_cmpuint ((guint) (time - *line), ==, column);
+    }
+}
+
 /* Only failed runs of one project, and found ones, are shown; JSON has one line for each run. */
 static void
 test_choices (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -896,6 +934,8 @@ main (int argc, char **argv)
     }
   g_test_add ("/terminal/tail-of-link", ServeFixture, NULL, serve_fixture_set_up, test_tail_of_link,
               serve_fixture_tear_down);
+  g_test_add ("/terminal/ascii-columns", ServeFixture, NULL, serve_fixture_set_up,
+              test_ascii_columns, serve_fixture_tear_down);
   g_test_add ("/terminal/choices", ServeFixture, NULL, serve_fixture_set_up, test_choices,
               serve_fixture_tear_down);
   g_test_add ("/terminal/widths", ServeFixture, NULL, serve_fixture_set_up, test_widths,

@@ -73,10 +73,21 @@ static const struct
   { 0x2192, '>' }, /* → */
 };
 
-/* Returns: (transfer full) */
-static char *
-replace_signs (const char *text)
+static gboolean
+has_character (GIConv converter, const char *at)
 {
+  g_autofree char *converted =
+      g_convert_with_iconv (at, g_utf8_next_char (at) - at, converter, NULL, NULL, NULL);
+
+  return converted != NULL;
+}
+
+/* Replaces what a charset does not have by as many columns, so that what is below each other stays so.
+ * Returns: (transfer full) */
+static char *
+replace_characters (const char *text, const char *charset)
+{
+  GIConv converter = g_iconv_open (charset, "UTF-8");
   GString *out = g_string_new (NULL);
 
   for (const char *at = text; *at != '\0'; at = g_utf8_next_char (at))
@@ -86,8 +97,13 @@ replace_signs (const char *text)
       for (guint i = 0; i < G_N_ELEMENTS (signs); i++)
         if (signs[i].sign == c)
           c = (gunichar) signs[i].replacement;
-      g_string_append_unichar (out, c);
+      if (c < 0x80 || (converter != (GIConv) -1 && has_character (converter, at)))
+        g_string_append_unichar (out, c);
+      else if (!g_unichar_iszerowidth (c))
+        g_string_append (out, g_unichar_iswide (c) ? "??" : "?");
     }
+  if (converter != (GIConv) -1)
+    g_iconv_close (converter);
   return g_string_free (out, FALSE);
 }
 
@@ -99,7 +115,7 @@ screen_print (FILE *file, const char *text)
 
   if (!g_get_charset (&charset))
     {
-      g_autofree char *replaced = replace_signs (text);
+      g_autofree char *replaced = replace_characters (text, charset);
 
       converted = g_convert_with_fallback (replaced, -1, charset, "UTF-8", "?", NULL, NULL, NULL);
     }
