@@ -357,7 +357,7 @@ test_profile (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                              g_bytes_get_size (request->body), "1234567890123456789", 19));
     }
   g_assert_cmpint (serve_run (fixture, wrong, NULL, &none), ==, 1);
-  g_assert_nonnull (strstr (none, "There is no profile “home”"));
+  g_assert_nonnull (strstr (none, "There is no profile “home” "));
   /* The file that a variable names. */
   g_setenv ("HOME", "/dev/null", TRUE);
   g_setenv ("LANGSMITH_CONFIG_FILE", file, TRUE);

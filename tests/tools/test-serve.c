@@ -391,6 +391,115 @@ assert_all_there (ServeFixture *fixture, GPtrArray *ids)
     run_free (test_load (store, g_ptr_array_index (ids, i)));
 }
 
+static void
+post_run (ServeFixture *fixture, guint number)
+{
+  g_autofree char *json =
+      g_strdup_printf ("{'id':'01900000-0000-7000-8000-%012u','name':'run','run_type':'tool'}",
+                       number);
+
+  json_node_unref (serve_ask (fixture, "POST", "/runs", json, 202));
+}
+
+/* Another process that has written to the database, and closes it, takes nothing of it away. */
+static void
+test_other_process (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *words =
+      g_strdup_printf ("delete --older-than=0s --json --database='%s'", fixture->database);
+  g_autofree char *log = g_strconcat (fixture->database, "-wal", NULL);
+
+  serve_start (fixture, NULL, NULL);
+  for (guint i = 1; i <= 3; i++)
+    {
+      g_autofree char *output = NULL;
+
+      post_run (fixture, i);
+      g_assert_cmpint (serve_run (fixture, words, &output, NULL), ==, 0);
+      g_assert_cmpstr (output, ==, "{\"traces\":1,\"runs\":1}\n");
+      g_assert_true (g_file_test (log, G_FILE_TEST_EXISTS));
+    }
+  post_run (fixture, 4);
+  serve_stop (fixture, SIGKILL);
+  g_assert_cmpint (count (fixture, "SELECT count(*) FROM runs"), ==, 1);
+}
+
+#define N_SENDERS 8
+#define N_SENT    200
+
+typedef struct
+{
+  ServeFixture *fixture;
+  guint first;
+  gint n_taken; /* (atomic) 202 */
+} Sender;
+
+/* Sends runs one after another until the service is gone. */
+static gpointer
+send_until_end (gpointer data)
+{
+  Sender *sender = data;
+  g_autoptr (SoupSession) session =
+      soup_session_new_with_options ("timeout", TEST_TIMEOUT_MS / 1000, NULL);
+  g_autofree char *uri = g_strconcat (sender->fixture->url, "/runs", NULL);
+
+  for (guint i = 0;; i++)
+    {
+      g_autofree char *json =
+          g_strdup_printf ("{\"id\":\"01900000-0000-7000-8000-%012u\",\"name\":\"run\"}",
+                           sender->first + i);
+      g_autoptr (SoupMessage) message = soup_message_new ("POST", uri);
+      g_autoptr (GBytes) body = g_bytes_new (json, strlen (json));
+      g_autoptr (GBytes) answer = NULL;
+
+      soup_message_headers_replace (soup_message_get_request_headers (message), "x-api-key",
+                                    sender->fixture->token);
+      soup_message_set_request_body_from_bytes (message, "application/json", body);
+      answer = soup_session_send_and_read (session, message, NULL, NULL);
+      if (answer == NULL || soup_message_get_status (message) != 202)
+        return NULL;
+      g_atomic_int_inc (&sender->n_taken);
+    }
+}
+
+static gint
+sum_taken (Sender *senders)
+{
+  gint n = 0;
+
+  for (guint i = 0; i < N_SENDERS; i++)
+    n += g_atomic_int_get (&senders[i].n_taken);
+  return n;
+}
+
+/* A service that is ended while clients send answers all that it has written, and warns of nothing. */
+static void
+test_ended (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *path = g_build_filename (fixture->folder, "errors", NULL);
+  g_autofree char *errors = NULL;
+  Sender senders[N_SENDERS];
+  GThread *threads[N_SENDERS];
+
+  serve_start (fixture, NULL, NULL);
+  for (guint i = 0; i < N_SENDERS; i++)
+    {
+      senders[i] = (Sender){ fixture, (i + 1) * 1000000, 0 };
+      threads[i] = g_thread_new ("sender", send_until_end, &senders[i]);
+    }
+  while (sum_taken (senders) < N_SENT)
+    g_usleep (1000);
+  g_subprocess_send_signal (fixture->process, SIGTERM);
+  for (guint i = 0; i < N_SENDERS; i++)
+    g_thread_join (threads[i]);
+  g_subprocess_wait (fixture->process, NULL, NULL);
+  g_assert_true (g_subprocess_get_successful (fixture->process));
+  serve_stop (fixture, SIGKILL);
+  g_assert_true (g_file_get_contents (path, &errors, NULL, NULL));
+  g_assert_cmpstr (errors, ==, "");
+  g_assert_cmpint (count (fixture, "SELECT count(*) FROM runs"), ==, sum_taken (senders));
+}
+
 /* The service is killed in the middle of 1000 requests: what it has answered is there. */
 static void
 test_killed (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -679,6 +788,7 @@ static void
 test_delete (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *one = NULL;
+  g_autofree char *wrong = NULL;
   g_autofree char *again = NULL;
   g_autofree char *project = NULL;
   g_autofree char *old = NULL;
@@ -704,7 +814,8 @@ test_delete (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (count (fixture, "SELECT count(*) FROM runs"), ==, 0);
   again = g_strdup_printf ("delete --database='%s'", fixture->database);
   assert_fails (fixture, 2, again, "--project");
-  assert_fails (fixture, 1, "delete x", "x");
+  wrong = g_strdup_printf ("delete x --database='%s'", fixture->database);
+  assert_fails (fixture, 1, wrong, "“x” is no id");
 }
 
 #define ADD(path, data, func) \
@@ -730,6 +841,8 @@ main (int argc, char **argv)
   ADD ("/serve/bad-run", NULL, test_bad_run);
   ADD ("/serve/multipart", NULL, test_multipart);
   ADD ("/serve/info", NULL, test_info);
+  ADD ("/serve/other-process", NULL, test_other_process);
+  ADD ("/serve/ended", NULL, test_ended);
   ADD ("/serve/killed", NULL, test_killed);
   ADD ("/serve/full", NULL, test_full);
   ADD ("/serve/retention", NULL, test_retention);

@@ -17,7 +17,6 @@
 
 #include <lsobs/lsobs.h>
 
-#include "lsobs/config/lsobs-profile-private.h"
 #include "lsobs/core/lsobs-file-lock-private.h"
 
 #include "tools/commands/command.h"
@@ -204,15 +203,19 @@ is_on_this_machine (const char *url)
 static gboolean
 take_profile (LsobsConfig *config, GError **error)
 {
-  g_autoptr (LsobsConfig) none = lsobs_config_new (NULL, NULL);
+  g_autoptr (LsobsConfig) alone = lsobs_config_new (NULL, NULL);
   g_autofree char *given_path = variables_dup ("config-file");
-  g_autoptr (LsobsProfile) found = _lsobs_profile_load (given_path, profile, NULL);
+  g_autofree char *usual_url = g_strdup (lsobs_config_get_api_url (alone));
 
-  if (found == NULL)
+  if (!lsobs_config_load_profile (alone, given_path, profile, error))
+    return FALSE;
+  /* One that is not there is no error for the library. */
+  if (!lsobs_config_has_api_key (alone) && lsobs_config_get_workspace_id (alone) == NULL &&
+      strcmp (lsobs_config_get_api_url (alone), usual_url) == 0)
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                    /* TRANSLATORS: the name of a profile, a path */
-                   _ ("There is no profile “%s” in %s"), profile,
+                   _ ("There is no profile “%s” with a key or an address in %s"), profile,
                    given_path != NULL ? given_path : "~/.langsmith/config.json");
       return FALSE;
     }
@@ -223,7 +226,7 @@ take_profile (LsobsConfig *config, GError **error)
   if (!lsobs_config_load_profile (config, given_path, profile, error))
     return FALSE;
   if (lsobs_config_get_api_url (config) == NULL)
-    lsobs_config_set_api_url (config, lsobs_config_get_api_url (none));
+    lsobs_config_set_api_url (config, usual_url);
   return TRUE;
 }
 

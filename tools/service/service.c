@@ -21,7 +21,11 @@
 /* A client that goes on sending a body that is too large is cut off after so many bytes more. */
 #define MAX_IGNORED (64 * 1024 * 1024)
 
+/* How long the last answers may take at the end, in ms. */
+#define MAX_LAST_ANSWERS 2000
+
 #define JSON_TYPE "application/json"
+#define ENDING    "The service ends: try again"
 
 struct _Service
 {
@@ -35,6 +39,8 @@ struct _Service
   char *url;             /* (owned) */
   char *database_id;     /* (owned) (nullable) */
   guint n_pending;       /* requests that have no answer yet */
+  GHashTable *unsent; /* (owned) (element-type SoupServerMessage): whose answers are on their way */
+  gboolean is_ending; /* takes no more requests */
 };
 
 /* A request of libsoup that waits for its answer. */
@@ -135,6 +141,15 @@ answer_json (SoupServerMessage *message, Request *request)
   soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
 }
 
+/* An answer was sent, or its client is gone. */
+static void
+sent_cb (SoupServerMessage *message, gpointer data)
+{
+  Service *self = data;
+
+  g_hash_table_remove (self->unsent, message);
+}
+
 /* The answer is there: a #RequestDoneFunc. */
 static void
 done_cb (Request *request, gpointer data)
@@ -151,6 +166,8 @@ done_cb (Request *request, gpointer data)
         answer_file (message, request);
       else
         answer_json (message, request);
+      if (g_hash_table_add (exchange->service->unsent, g_object_ref (message)))
+        g_signal_connect (message, "finished", G_CALLBACK (sent_cb), exchange->service);
       soup_server_message_unpause (message);
     }
   g_signal_handler_disconnect (message, exchange->handler);
@@ -315,6 +332,12 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
   gboolean other_method;
   Exchange *exchange;
 
+  /* Its head came before the end began. */
+  if (self->is_ending)
+    {
+      answer_text (message, 503, ENDING);
+      return;
+    }
   if (answer_page (self, message, path, query))
     return;
   if (strcmp (method, "GET") == 0 && strcmp (path, "/page-data/live") == 0)
@@ -485,6 +508,12 @@ early_cb (SoupServer *server G_GNUC_UNUSED,
   if (self->database_id != NULL)
     soup_message_headers_replace (soup_server_message_get_response_headers (message),
                                   SERVICE_DATABASE_HEADER, self->database_id);
+  if (self->is_ending)
+    {
+      ignore_body (message);
+      answer_text (message, 503, ENDING);
+      return;
+    }
   switch (access_check (self->access, &request))
     {
     case ACCESS_ALLOWED:
@@ -584,6 +613,7 @@ service_new (const ServiceSettings *settings, GError **error)
   g_auto (GStrv) names = dup_names (settings);
 
   self->context = g_main_context_ref_thread_default ();
+  self->unsent = g_hash_table_new_full (NULL, NULL, g_object_unref, NULL);
   if (!settings->is_temporary)
     {
       self->instance = instance_new (settings->database, error);
@@ -607,20 +637,49 @@ service_new (const ServiceSettings *settings, GError **error)
   return g_steal_pointer (&self);
 }
 
+static gboolean
+end_wait_cb (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+/* Answers what is under way. A client that does not read its answer is not waited for. */
+static void
+finish_requests (Service *self)
+{
+  g_autoptr (GSource) timeout = g_timeout_source_new (MAX_LAST_ANSWERS);
+  GHashTableIter iter;
+  gpointer message;
+  gboolean is_over = FALSE;
+
+  self->is_ending = TRUE;
+  while (self->n_pending > 0)
+    g_main_context_iteration (self->context, TRUE);
+  g_source_set_callback (timeout, end_wait_cb, &is_over, NULL);
+  g_source_attach (timeout, self->context);
+  while (g_hash_table_size (self->unsent) > 0 && !is_over)
+    g_main_context_iteration (self->context, TRUE);
+  g_source_destroy (timeout);
+  g_hash_table_iter_init (&iter, self->unsent);
+  while (g_hash_table_iter_next (&iter, &message, NULL))
+    g_signal_handlers_disconnect_by_data (message, self);
+}
+
 void
 service_free (Service *self)
 {
+  finish_requests (self);
   if (self->server != NULL)
     soup_server_disconnect (self->server);
   g_clear_pointer (&self->feed, live_feed_free);
-  while (self->n_pending > 0)
-    g_main_context_iteration (self->context, TRUE);
   g_clear_pointer (&self->worker, worker_free);
   g_clear_object (&self->server);
   g_clear_pointer (&self->guard, guard_free);
   g_clear_pointer (&self->instance, instance_free);
   g_clear_pointer (&self->access, access_free);
   g_main_context_unref (self->context);
+  g_hash_table_unref (self->unsent);
   g_free (self->database_id);
   g_free (self->url);
   g_free (self);

@@ -133,56 +133,66 @@ database_dup_file_id (const char *path)
   return g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
 }
 
-/* Whether lsobs has made the file, or it is empty: the mode of another one is not for lsobs to change. */
+/* Makes the file. It is not opened if it is there: to close a file gives up all locks that the process has on it,
+ * also those of SQLite, and without them another process takes away the log that is written to. */
 static gboolean
-is_own_file (int fd, goffset size)
+make_file (const char *path, GError **error)
 {
-  guchar header[72];
+  g_autofree char *folder = g_path_get_dirname (path);
+  int fd;
 
-  return size == 0 || (pread (fd, header, sizeof header, 0) == (gssize) sizeof header &&
-                       memcmp (header, "SQLite format 3", 16) == 0 &&
-                       ((guint) header[68] << 24 | (guint) header[69] << 16 |
-                        (guint) header[70] << 8 | header[71]) == DATABASE_APPLICATION_ID);
+  if (g_mkdir_with_parents (folder, 0700) == 0)
+    {
+      fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
+      if (fd >= 0)
+        close (fd);
+      if (fd >= 0 || errno == EEXIST)
+        return TRUE;
+    }
+  set_file_error (path, errno, error);
+  return FALSE;
 }
 
-/* The file and its folder belong to this user alone: SQLite gives the files beside it the same mode.
+/* The file belongs to this user.
  * @mode: whether the file may be made */
 static gboolean
 prepare_file (const char *path, DatabaseMode mode, GError **error)
 {
-  g_autofree char *folder = g_path_get_dirname (path);
   struct stat info;
-  int fd;
 
-  if (mode == DATABASE_READ_WRITE && g_mkdir_with_parents (folder, 0700) != 0)
+  if (mode == DATABASE_READ_WRITE && access (path, F_OK) != 0 && !make_file (path, error))
+    return FALSE;
+  if (stat (path, &info) != 0 ||
+      access (path, mode == DATABASE_READ_WRITE ? R_OK | W_OK : R_OK) != 0)
     {
       set_file_error (path, errno, error);
       return FALSE;
     }
-  fd = open (path,
-             mode == DATABASE_READ_WRITE ? O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY
-                                         : O_RDONLY | O_CLOEXEC | O_NOCTTY,
-             0600);
-  if (fd < 0)
-    {
-      set_file_error (path, errno, error);
-      return FALSE;
-    }
-  if (fstat (fd, &info) != 0 || !S_ISREG (info.st_mode) || info.st_uid != geteuid ())
-    {
-      close (fd);
-      g_set_error (error, STORE_ERROR, STORE_ERROR_FOREIGN,
-                   /* TRANSLATORS: %s: a path */
-                   _ ("The database “%s” is not used, as it is no file of this user"), path);
-      return FALSE;
-    }
-  if ((info.st_mode & 077) != 0 && is_own_file (fd, info.st_size))
-    (void) !fchmod (fd, 0600);
-  close (fd);
-  return TRUE;
+  if (S_ISREG (info.st_mode) && info.st_uid == geteuid ())
+    return TRUE;
+  g_set_error (error, STORE_ERROR, STORE_ERROR_FOREIGN,
+               /* TRANSLATORS: %s: a path */
+               _ ("The database “%s” is not used, as it is no file of this user"), path);
+  return FALSE;
 }
 
-/* SQLite makes a file beside the database for each reader. Where it cannot, nobody writes either.
+void
+database_close_to_others (const char *path)
+{
+  static const char *const suffixes[] = { "", "-wal", "-shm" };
+  g_autofree char *real = database_dup_real_path (path);
+
+  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
+    {
+      g_autofree char *file = g_strconcat (real, suffixes[i], NULL);
+      struct stat info;
+
+      if (stat (file, &info) == 0 && (info.st_mode & 077) != 0)
+        (void) !chmod (file, 0600);
+    }
+}
+
+/* A reader makes a file beside the database. Where it cannot, nobody writes to the database.
  * Returns: (transfer full) (nullable): the address by which the file is read then */
 static char *
 dup_read_only_uri (const char *path)

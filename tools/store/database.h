@@ -35,6 +35,9 @@ char *database_dup_real_path (const char *path);
  *   is not there. It tells nothing about the file. */
 char *database_dup_file_id (const char *path);
 
+/* Takes the file, and those beside it, from other users. It is called when the file is known to be of lsobs. */
+void database_close_to_others (const char *path);
+
 /* With DATABASE_READ_ONLY, a file on a disk that cannot be written to can be opened, too. */
 Database *database_open (const char *path, DatabaseMode mode, GError **error);
 void database_close (Database *self);

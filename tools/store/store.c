@@ -34,7 +34,12 @@ store_open (const char *path, DatabaseMode mode, GError **error)
   if (self->database == NULL)
     return NULL;
   if (mode == DATABASE_READ_ONLY)
-    return schema_check (self->database, error) ? g_steal_pointer (&self) : NULL;
+    {
+      if (!schema_check (self->database, error))
+        return NULL;
+      database_close_to_others (path);
+      return g_steal_pointer (&self);
+    }
   /* NORMAL: a commit is in the cache of the system, which a process that is killed leaves behind;
    * the disk has it at the next checkpoint. */
   if (!schema_upgrade (self->database, SCHEMA_VERSION, error) ||
@@ -44,6 +49,7 @@ store_open (const char *path, DatabaseMode mode, GError **error)
                          "PRAGMA journal_size_limit=16777216",
                          error))
     return NULL;
+  database_close_to_others (path);
   return g_steal_pointer (&self);
 }
 
