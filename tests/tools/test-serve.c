@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include <glib/gstdio.h>
+
 #include <lsobs/lsobs.h>
 
 #include "lsobs/text/lsobs-compressor-private.h"
@@ -422,6 +424,26 @@ test_other_process (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   post_run (fixture, 4);
   serve_stop (fixture, SIGKILL);
   g_assert_cmpint (count (fixture, "SELECT count(*) FROM runs"), ==, 1);
+}
+
+/* Nothing is taken for a file that is not there. */
+static void
+test_moved (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  static const char json[] = "{'id':'" TEST_LEAF "','name':'run'}";
+  g_autofree char *other = g_strconcat (fixture->database, ".old", NULL);
+  g_autoptr (JsonNode) refused = NULL;
+
+  serve_start (fixture, NULL, NULL);
+  post_run (fixture, 1);
+  g_assert_cmpint (g_rename (fixture->database, other), ==, 0);
+  refused = serve_ask (fixture, "POST", "/runs", json, 500);
+  g_assert_nonnull (
+      strstr (json_object_get_string_member (json_node_get_object (refused), "detail"),
+              "moved or removed"));
+  g_assert_cmpint (g_rename (other, fixture->database), ==, 0);
+  post_run (fixture, 2);
+  g_assert_cmpint (count (fixture, "SELECT count(*) FROM runs"), ==, 2);
 }
 
 #define N_SENDERS 8
@@ -842,6 +864,7 @@ main (int argc, char **argv)
   ADD ("/serve/multipart", NULL, test_multipart);
   ADD ("/serve/info", NULL, test_info);
   ADD ("/serve/other-process", NULL, test_other_process);
+  ADD ("/serve/moved", NULL, test_moved);
   ADD ("/serve/ended", NULL, test_ended);
   ADD ("/serve/killed", NULL, test_killed);
   ADD ("/serve/full", NULL, test_full);

@@ -2,6 +2,9 @@
 #include "config.h"
 
 #include <string.h>
+#include <sys/stat.h>
+
+#include <glib/gi18n.h>
 
 #include "tools/store/schema.h"
 #include "tools/store/store.h"
@@ -11,7 +14,10 @@
 
 struct _Store
 {
-  Database *database;   /* (owned) */
+  Database *database; /* (owned) */
+  char *path;         /* (owned) from the root */
+  dev_t device;       /* of the file */
+  ino_t inode;
   GHashTable *projects; /* (owned) from name to seq */
   gint64 change;        /* the last number taken; of a transaction */
   gint64 first_change;  /* what it was at the begin */
@@ -28,6 +34,7 @@ Store *
 store_open (const char *path, DatabaseMode mode, GError **error)
 {
   g_autoptr (Store) self = g_new0 (Store, 1);
+  struct stat info;
 
   self->projects = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->database = database_open (path, mode, error);
@@ -50,6 +57,12 @@ store_open (const char *path, DatabaseMode mode, GError **error)
                          error))
     return NULL;
   database_close_to_others (path);
+  if (stat (path, &info) == 0)
+    {
+      self->device = info.st_dev;
+      self->inode = info.st_ino;
+    }
+  self->path = g_canonicalize_filename (path, NULL);
   return g_steal_pointer (&self);
 }
 
@@ -59,6 +72,7 @@ store_close (Store *self)
   if (self->database != NULL)
     database_close (self->database);
   g_hash_table_unref (self->projects);
+  g_free (self->path);
   g_free (self);
 }
 
@@ -89,9 +103,27 @@ store_take_change (Store *self)
   return ++self->change;
 }
 
+/* What is written to a file that has no name is lost when it is closed. */
+static gboolean
+check_file (Store *self, GError **error)
+{
+  struct stat info;
+
+  if (stat (self->path, &info) == 0 && info.st_dev == self->device && info.st_ino == self->inode)
+    return TRUE;
+  g_set_error (error, STORE_ERROR, STORE_ERROR_FAILED,
+               /* TRANSLATORS: %s: a path */
+               _ ("The database “%s” was moved or removed while it was in use: put it back, or "
+                  "start the program again"),
+               self->path);
+  return FALSE;
+}
+
 gboolean
 store_begin (Store *self, GError **error)
 {
+  if (!check_file (self, error))
+    return FALSE;
   if (!database_run (self->database, error, "BEGIN IMMEDIATE", ""))
     return FALSE;
   /* Another process may have removed a project since. */
