@@ -192,7 +192,8 @@ database_close_to_others (const char *path)
     }
 }
 
-/* A reader makes a file beside the database. Where it cannot, nobody writes to the database.
+/* SQLite makes a file beside a database that it reads. In a folder that cannot be written to, the database is
+ * read as one that does not change.
  * Returns: (transfer full) (nullable): the address by which the file is read then */
 static char *
 dup_read_only_uri (const char *path)
