@@ -7,6 +7,7 @@ G_BEGIN_DECLS
 
 gboolean _lsobs_pattern_is_linear (const char *pattern,
                                    GRegexCompileFlags compile_flags,
-                                   GRegexMatchFlags match_flags);
+                                   GRegexMatchFlags match_flags,
+                                   gsize *skip);
 
 G_END_DECLS

@@ -142,14 +142,21 @@ set_pattern (LsobsRedactRule *self,
              GRegexMatchFlags match_flags,
              GError **error)
 {
+  g_autofree char *quick = NULL;
+  gsize skip;
+
   match_flags &= ~(G_REGEX_MATCH_PARTIAL_SOFT | G_REGEX_MATCH_PARTIAL_HARD);
 
-  self->linear = _lsobs_pattern_is_linear (pattern, compile_flags, match_flags);
+  self->linear = _lsobs_pattern_is_linear (pattern, compile_flags, match_flags, &skip);
+  /* All that is compiled has the verb in it. */
+  if (skip > 0)
+    pattern = quick = g_strdup_printf ("%.*s(*SKIP)%s", (int) skip, pattern, pattern + skip);
   self->measured = self->measured && !self->linear;
   if (!self->linear && !set_guards (self, pattern, compile_flags, match_flags, error))
     return FALSE;
 
-  self->search = compile (SEARCH_LIMIT, pattern, compile_flags, match_flags, error);
+  self->search =
+      compile (self->linear ? "" : SEARCH_LIMIT, pattern, compile_flags, match_flags, error);
   self->anchored =
       (compile_flags & G_REGEX_ANCHORED) != 0 || (match_flags & G_REGEX_MATCH_ANCHORED) != 0;
   self->by_line = begins_with_dot_star (pattern);

@@ -131,7 +131,7 @@ test_short_texts (void)
 static void
 test_used_up (void)
 {
-  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("x+y", "#", NULL);
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("(x|xx)+y", "#", NULL);
   g_autoptr (LsobsRedactor) linear = test_redactor_new ("xy", "#", NULL);
   g_autoptr (LsobsRedactor) secrets = _lsobs_redactor_new ();
   LsobsRedactBudget budget = LSOBS_REDACT_BUDGET_INIT;
@@ -396,6 +396,58 @@ test_harmless (void)
   assert_harmless (words, text->str);
 }
 
+/* Patterns that are not stopped, and texts that make others of their kind quadratic. */
+typedef struct
+{
+  const char *name;
+  const char *pattern;
+  const char *start;
+  const char *piece;
+} LinearRow;
+
+static const LinearRow linear_rows[] = {
+  { "email-letters", EMAIL_PATTERN, "", "a" },
+  { "email-letters-and-end", EMAIL_PATTERN, "@", "a" },
+  { "email-ats", EMAIL_PATTERN, "", "a@" },
+  { "email-hosts", EMAIL_PATTERN, "a@", "a." },
+  { "email-dashes", EMAIL_PATTERN, "", "a@a-" },
+  { "bounded-email-letters", "\\b" EMAIL_PATTERN "\\b", "@", "a." },
+  { "key-digits", "acme-[0-9]+-x", "acme-", "1" },
+  { "keys", "acme-[0-9]+-x", "", "acme-1" },
+  { "keys-and-dashes", "acme-[0-9]+-x", "", "acme-1-" },
+  { "quotes", "\"[^\"]*\"x", "", "\"a" },
+  { "spaces", "(?i)password\\s*[:=]\\s*\\S+", "password", " " },
+  { "spaces-and-colons", "(?i)password\\s*[:=]\\s*\\S+", "", "password : " },
+};
+
+static gint64
+measure_linear (gpointer data, guint n)
+{
+  const LinearRow *row = data;
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new (row->pattern, NULL, NULL);
+  LsobsRedactBudget budget = { .is_used_up = TRUE };
+  g_autoptr (GString) text = g_string_new (row->start);
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  gsize len;
+  gint64 start;
+
+  while (text->len < n)
+    g_string_append (text, row->piece);
+  len = text->len;
+  append_times (text, " ", LSOBS_REDACT_PADDING);
+  start = cost_now ();
+  _lsobs_redactor_apply (redactor, &budget, text->str, len, &out);
+  start = cost_now () - start;
+  g_assert_cmpuint (_lsobs_redactor_take_failures (redactor), ==, 0);
+  return start;
+}
+
+static void
+test_linear (gconstpointer data)
+{
+  cost_assert_linear (measure_linear, (gpointer) data, 100 * 1000);
+}
+
 /* A log of many requests is not hidden as a whole, and a password in it is. */
 static void
 test_requests (void)
@@ -562,6 +614,7 @@ main (int argc, char **argv)
   g_test_add_func ("/redact-cost/sparse", test_sparse);
   g_test_add_func ("/redact-cost/evasion", test_evasion);
   g_test_add_func ("/redact-cost/harmless", test_harmless);
+  TEST_ADD_ROWS ("/redact-cost/linear/", linear_rows, name, test_linear)
   g_test_add_func ("/redact-cost/requests", test_requests);
   TEST_ADD_ROWS ("/redact-cost/nested/", nested_rows, name, test_nested)
   g_test_add_func ("/redact-cost/escaped-often", test_escaped_often);
