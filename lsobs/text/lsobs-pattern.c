@@ -15,8 +15,8 @@
  * A repetition without an upper bound, such as [0-9]+, takes more steps the longer the text is.
  * There are three places where it can be:
  *
- * - At the end of a pattern: there the attempt has succeeded already, and the next attempt begins
- *   after the match.
+ * - At the end of a pattern, or before optional parts only: there the attempt has succeeded already,
+ *   and the next attempt begins after the match.
  *
  * - After a character that cannot be in the repetition, such as the dash in -[0-9]+x. All characters
  *   between two dashes are read by one attempt only, the one that has passed the first of the dashes.
@@ -26,10 +26,11 @@
  * - At the beginning, such as in [a-z]+@. What follows cannot begin with a letter, so all attempts
  *   that begin in the same word arrive at its end, and have the same result from there on. With the
  *   verb (*SKIP) after the repetition, PCRE leaves out those after the first one. It is put there
- *   before the pattern is compiled, and changes no match. */
+ *   before the pattern is compiled, and changes no match. Only characters that the repetition has,
+ *   too, may come before it, such as in key[a-z]+@: then all attempts stay in the word. */
 
-/* The maximum number of steps at one place. */
-#define MAX_STEPS 100
+/* The maximum number of repetitions. */
+#define MAX_REPEATED 100
 
 /* The maximum number of attempts, in all ways, that read the same character. */
 #define MAX_SHAPES 1000
@@ -80,6 +81,8 @@ typedef struct
   gboolean is_single;   /* matches exactly one character */
   gboolean is_empty;    /* matches no character: it is a condition */
   gboolean is_nullable; /* may match no character */
+  gboolean is_optional; /* matches no character if nothing else does: it cannot fail */
+  gboolean is_exact;    /* a single one: no other character in ASCII is in @first */
   gboolean is_open;     /* ends with a repetition without an upper bound that must be at the end */
   gboolean is_head;     /* that repetition is the head */
   gboolean has_open;    /* contains a repetition without an upper bound */
@@ -88,7 +91,8 @@ typedef struct
   CharSet last;         /* the characters that are repeated at the end */
 } Part;
 
-/* The head is a repetition without an upper bound that the pattern begins with. */
+/* The head is a repetition without an upper bound that the pattern begins with, maybe after some of
+ * the same characters. */
 typedef enum
 {
   HEAD_NONE,
@@ -99,12 +103,13 @@ typedef enum
 
 typedef struct
 {
-  const char *p; /* the next character of the pattern */
+  const char *p;   /* the next character of the pattern */
+  guint max_steps; /* at one place */
   guint depth;
   guint n_looks; /* lookaheads and lookbehinds that are open */
   guint n_atoms;
   gboolean is_caseless; /* at least a part of the pattern */
-  gboolean has_begun;   /* a part that may match a character was read */
+  CharSet passed;       /* all characters that may have been passed */
   RequiredList required;
   HeadState head;
   CharSet head_chars;
@@ -157,6 +162,20 @@ static CharSet
 get_complement (const CharSet *set)
 {
   return (CharSet){ { ~set->ascii[0], ~set->ascii[1] }, OTHER_ALL };
+}
+
+static gboolean
+is_empty (const CharSet *set)
+{
+  return set->ascii[0] == 0 && set->ascii[1] == 0 && set->others == 0;
+}
+
+/* @set: exact */
+static gboolean
+is_within (const CharSet *part, const CharSet *set)
+{
+  return (part->ascii[0] & ~set->ascii[0]) == 0 && (part->ascii[1] & ~set->ascii[1]) == 0 &&
+         part->others == 0;
 }
 
 static gboolean
@@ -242,8 +261,9 @@ count_readers (const Reader *reader, const CharSet *chars)
 
 /* Atoms */
 
+/* @is_exact: FALSE if @chars may have more characters in ASCII than are meant */
 static Part
-make_character (const Reader *reader, CharSet chars)
+make_character (const Reader *reader, CharSet chars, gboolean is_exact)
 {
   fold (reader, &chars);
   return (Part){
@@ -253,12 +273,13 @@ make_character (const Reader *reader, CharSet chars)
     .max_len = 1,
     .last_ways = 1,
     .is_single = TRUE,
+    .is_exact = is_exact && !reader->is_caseless,
     .first = chars,
   };
 }
 
 static Part
-make_condition (guint steps)
+make_empty (guint steps, gboolean is_optional)
 {
   return (Part){
     .ways = 1,
@@ -267,6 +288,7 @@ make_condition (guint steps)
     .last_ways = 1,
     .is_empty = TRUE,
     .is_nullable = TRUE,
+    .is_optional = is_optional,
   };
 }
 
@@ -388,12 +410,12 @@ read_escape (Reader *reader, Part *part)
     {
       if (*reader->p++ == 'K' && reader->n_looks > 0)
         return FALSE;
-      *part = make_condition (1);
+      *part = make_empty (1, FALSE);
       return TRUE;
     }
   if (!read_escaped (reader, &set, &c, &is_exact))
     return FALSE;
-  *part = make_character (reader, set);
+  *part = make_character (reader, set, is_exact);
   return TRUE;
 }
 
@@ -493,7 +515,7 @@ read_class (Reader *reader, Part *part)
   reader->p++;
   if (is_negated)
     chars = is_exact ? get_complement (&chars) : all_chars;
-  *part = make_character (reader, chars);
+  *part = make_character (reader, chars, is_exact);
   return TRUE;
 }
 
@@ -567,7 +589,6 @@ static gboolean
 read_look (Reader *reader, Part *part)
 {
   const RequiredList required = reader->required;
-  const gboolean has_begun = reader->has_begun;
   Part inner;
 
   reader->n_looks++;
@@ -575,8 +596,7 @@ read_look (Reader *reader, Part *part)
     return FALSE;
   reader->n_looks--;
   reader->required = required;
-  reader->has_begun = has_begun;
-  *part = make_condition (inner.steps + 1);
+  *part = make_empty (inner.steps + 1, FALSE);
   return TRUE;
 }
 
@@ -589,7 +609,7 @@ read_group (Reader *reader, Part *part)
 
   if (++reader->depth > MAX_DEPTH || !read_group_kind (reader, &kind))
     return FALSE;
-  *part = make_condition (1);
+  *part = make_empty (1, TRUE);
   if (kind == GROUP_LOOK && !read_look (reader, part))
     return FALSE;
   if ((kind == GROUP_PLAIN || kind == GROUP_ATOMIC) && !read_alternatives (reader, part))
@@ -617,7 +637,7 @@ read_atom (Reader *reader, Part *part)
   if ((guchar) c >= 0x80)
     {
       add_char (&set, g_utf8_get_char (reader->p));
-      *part = make_character (reader, set);
+      *part = make_character (reader, set, TRUE);
       reader->p = g_utf8_next_char (reader->p);
       return TRUE;
     }
@@ -632,7 +652,7 @@ read_atom (Reader *reader, Part *part)
       return read_group (reader, part);
     case '^':
     case '$':
-      *part = make_condition (1);
+      *part = make_empty (1, FALSE);
       return TRUE;
     case '*':
     case '+':
@@ -640,11 +660,11 @@ read_atom (Reader *reader, Part *part)
     case '{':
       return FALSE;
     case '.':
-      *part = make_character (reader, all_chars);
+      *part = make_character (reader, all_chars, FALSE);
       return TRUE;
     default:
       add_char (&set, (guchar) c);
-      *part = make_character (reader, set);
+      *part = make_character (reader, set, TRUE);
       return TRUE;
     }
 }
@@ -666,9 +686,9 @@ read_number (Reader *reader, guint *number)
   *number = 0;
   if (!g_ascii_isdigit (*reader->p))
     return FALSE;
-  for (; g_ascii_isdigit (*reader->p) && *number <= MAX_STEPS; reader->p++)
+  for (; g_ascii_isdigit (*reader->p) && *number <= MAX_REPEATED; reader->p++)
     *number = *number * 10 + (guint) g_ascii_digit_value (*reader->p);
-  return *number <= MAX_STEPS;
+  return *number <= MAX_REPEATED;
 }
 
 /* Reads the bounds of a repetition after the opening brace. */
@@ -719,26 +739,35 @@ read_quantifier (Reader *reader, Quantifier *quantifier)
 }
 
 static gboolean
-is_cheap (const Part *part)
+is_cheap (const Reader *reader, const Part *part)
 {
-  return part->steps <= MAX_STEPS && part->ways <= MAX_STEPS &&
+  return part->steps <= reader->max_steps && part->ways <= reader->max_steps &&
          (!part->has_inner || part->shapes <= MAX_SHAPES);
 }
 
-/* Whether @next may follow the head, which @part ends with. */
+/* Whether @next may follow @part, which ends with a repetition without an upper bound. */
 static gboolean
-follow_head (Reader *reader, Part *part, const Part *next)
+follow_open (Reader *reader, Part *part, const Part *next)
 {
-  if (!part->is_head || next->is_open ||
-      (!reader->head_is_possessive && !is_disjoint (&next->first, &reader->head_chars)))
+  if (part->is_head && !next->is_open &&
+      (reader->head_is_possessive || is_disjoint (&next->first, &reader->head_chars)))
+    {
+      reader->head_is_followed |= !next->is_optional;
+      if (next->is_nullable)
+        return TRUE;
+      reader->head = HEAD_USED;
+      part->is_open = FALSE;
+      part->is_head = FALSE;
+      return TRUE;
+    }
+  if (part->is_head && reader->head_is_followed)
     return FALSE;
-  reader->head_is_followed = TRUE;
-  if (next->is_nullable)
-    return TRUE;
-  reader->head = HEAD_USED;
-  part->is_open = FALSE;
+
+  /* The attempt has succeeded already if the rest cannot fail. */
+  if (part->is_head)
+    reader->head = HEAD_UNFIT;
   part->is_head = FALSE;
-  return TRUE;
+  return next->is_optional;
 }
 
 /* A repeated character ends where another one follows: only one of the ways goes on. */
@@ -755,7 +784,7 @@ settle_last (Part *part, const Part *next)
 static gboolean
 append (Reader *reader, Part *part, const Part *next)
 {
-  if (part->is_open && !follow_head (reader, part, next))
+  if (part->is_open && !follow_open (reader, part, next))
     return FALSE;
   settle_last (part, next);
   part->steps += part->ways * next->steps;
@@ -769,11 +798,12 @@ append (Reader *reader, Part *part, const Part *next)
   if (part->is_nullable)
     add_set (&part->first, &next->first);
   part->is_nullable = part->is_nullable && next->is_nullable;
+  part->is_optional = part->is_optional && next->is_optional;
   part->is_open |= next->is_open;
   part->is_head |= next->is_head;
   part->has_open |= next->has_open;
   part->has_inner |= next->has_inner;
-  return is_cheap (part);
+  return is_cheap (reader, part);
 }
 
 /* Repeats a part.
@@ -785,7 +815,7 @@ repeat (Reader *reader, Part *part, guint min, guint max)
   guint ways = min == 0;
   guint shapes = min == 0;
 
-  *part = make_condition (0);
+  *part = make_empty (0, TRUE);
   for (guint i = 1; i <= max; i++)
     {
       if (!append (reader, part, &once))
@@ -801,8 +831,9 @@ repeat (Reader *reader, Part *part, guint min, guint max)
   part->last = once.first;
   part->is_empty = FALSE;
   part->is_nullable = min == 0 || once.is_nullable;
+  part->is_optional = min == 0 || once.is_optional;
   part->first = once.first;
-  return is_cheap (part);
+  return is_cheap (reader, part);
 }
 
 /* Moves the current place over a part that matches one character, or that was repeated. */
@@ -825,13 +856,14 @@ repeat_character (Reader *reader, Part *part, const Quantifier *quantifier)
   const Part once = *part;
   const guint n_readers = count_readers (reader, &once.first);
   const gboolean may_be_head =
-      once.ways == 1 && !reader->has_begun && reader->head == HEAD_NONE && !quantifier->is_lazy;
+      once.ways == 1 && reader->head == HEAD_NONE && !quantifier->is_lazy &&
+      (is_empty (&reader->passed) || (once.is_exact && is_within (&reader->passed, &once.first)));
 
   /* At the end of the pattern, further repetitions belong to an attempt that has succeeded. */
   if (!repeat (reader, part, quantifier->min, quantifier->min + 1))
     return FALSE;
   part->has_open = TRUE;
-  part->is_open = once.ways > 1 || n_readers > MAX_STEPS;
+  part->is_open = once.ways > 1 || n_readers > reader->max_steps;
   part->is_head = part->is_open && may_be_head;
   part->has_inner = !part->is_open || part->is_head;
   part->last_ways = 1;
@@ -854,7 +886,7 @@ repeat_character (Reader *reader, Part *part, const Quantifier *quantifier)
       require (reader, &once.first);
       move (reader, 1);
     }
-  return is_cheap (part);
+  return is_cheap (reader, part);
 }
 
 /* Repeats a group at the end of the pattern, without an upper bound. Its repetitions belong to an
@@ -864,6 +896,7 @@ static gboolean
 repeat_group (Reader *reader, Part *part, const Quantifier *quantifier, const char *start)
 {
   const char *end = reader->p;
+  const HeadState head = reader->head;
 
   /* A repetition may follow another one: nothing was passed before it for sure. */
   reader->p = start;
@@ -871,12 +904,13 @@ repeat_group (Reader *reader, Part *part, const Quantifier *quantifier, const ch
   if (!read_atom (reader, part))
     return FALSE;
   reader->p = end;
-  if (part->is_open || part->is_nullable || part->ways > 1 || quantifier->min > 1)
+  if (part->is_nullable || quantifier->min > 1 || reader->head != head)
     return FALSE;
   part->has_open = TRUE;
   part->is_open = TRUE;
   part->is_nullable = quantifier->min == 0;
-  return is_cheap (part);
+  part->is_optional = quantifier->min == 0;
+  return is_cheap (reader, part);
 }
 
 static gboolean
@@ -888,7 +922,7 @@ repeat_part (Reader *reader,
 {
   const gboolean is_endless = quantifier->max == G_MAXUINT;
 
-  if (part->is_empty || part->is_open)
+  if (part->is_empty || (part->is_open && !is_endless && quantifier->max > 1))
     return FALSE;
   if (part->is_single)
     reader->required = *before;
@@ -916,7 +950,6 @@ read_quantified (Reader *reader, Part *part)
 {
   const char *start = reader->p;
   const HeadState head = reader->head;
-  const gboolean had_begun = reader->has_begun;
   const RequiredList before = reader->required;
   Quantifier quantifier;
 
@@ -930,7 +963,6 @@ read_quantified (Reader *reader, Part *part)
     {
       if (!leave_head (reader, head, part))
         return FALSE;
-      reader->has_begun = had_begun;
       if (!repeat_part (reader, part, &quantifier, start, &before))
         return FALSE;
     }
@@ -939,7 +971,7 @@ read_quantified (Reader *reader, Part *part)
       part->ways = 1;
       part->last_ways = 1;
     }
-  reader->has_begun |= !part->is_empty;
+  add_set (&reader->passed, &part->first);
   return TRUE;
 }
 
@@ -951,7 +983,7 @@ read_sequence (Reader *reader, Part *part)
   gboolean is_first = TRUE;
   gboolean is_kept = FALSE;
 
-  *part = make_condition (0);
+  *part = make_empty (0, TRUE);
   while (*reader->p != '\0' && *reader->p != '|' && *reader->p != ')')
     {
       const gboolean is_keep = reader->p[0] == '\\' && reader->p[1] == 'K';
@@ -959,7 +991,7 @@ read_sequence (Reader *reader, Part *part)
 
       if (!read_quantified (reader, &next))
         return FALSE;
-      if (is_first && is_cheap (&next))
+      if (is_first && is_cheap (reader, &next))
         *part = next;
       else if (!append (reader, part, &next))
         return FALSE;
@@ -975,10 +1007,8 @@ static gboolean
 read_alternatives (Reader *reader, Part *part)
 {
   const HeadState head = reader->head;
-  const gboolean had_begun = reader->has_begun;
   const RequiredList before = reader->required;
   RequiredList after;
-  gboolean has_begun = had_begun;
 
   *part = (Part){ .is_single = TRUE, .is_empty = TRUE };
   for (guint i = 0;; i++)
@@ -986,10 +1016,8 @@ read_alternatives (Reader *reader, Part *part)
       Part next;
 
       reader->required = before;
-      reader->has_begun = had_begun;
       if (!read_sequence (reader, &next))
         return FALSE;
-      has_begun |= reader->has_begun;
       if (i == 0)
         after = reader->required;
       else
@@ -1003,12 +1031,14 @@ read_alternatives (Reader *reader, Part *part)
       part->is_single &= next.is_single;
       part->is_empty &= next.is_empty;
       part->is_nullable |= next.is_nullable;
+      part->is_optional |= next.is_optional;
+      part->is_exact = i == 0 && next.is_exact;
       part->is_open |= next.is_open;
       part->is_head |= next.is_head;
       part->has_open |= next.has_open;
       part->has_inner |= next.has_inner;
       add_set (&part->first, &next.first);
-      if (!is_cheap (part))
+      if (!is_cheap (reader, part))
         return FALSE;
       if (*reader->p == '|')
         {
@@ -1016,7 +1046,6 @@ read_alternatives (Reader *reader, Part *part)
           continue;
         }
       reader->required = after;
-      reader->has_begun = has_begun;
       return i == 0 || leave_head (reader, head, part);
     }
 }
@@ -1038,6 +1067,7 @@ is_caseless (const char *pattern)
 }
 
 /* @pattern: a valid pattern
+ * @max_steps: how many steps a search may take at each place of a text
  * @skip: (out): where to put the verb (*SKIP) into the pattern, in bytes; 0: nowhere. The pattern
  *   is linear with that verb. It has the same matches, as long as empty ones do not count.
  * Returns: TRUE if a search takes linear time in any text; FALSE if that is not known */
@@ -1045,11 +1075,12 @@ gboolean
 _lsobs_pattern_is_linear (const char *pattern,
                           GRegexCompileFlags compile_flags,
                           GRegexMatchFlags match_flags,
+                          guint max_steps,
                           gsize *skip)
 {
   const GRegexCompileFlags known =
       G_REGEX_CASELESS | G_REGEX_MULTILINE | G_REGEX_DOTALL | G_REGEX_OPTIMIZE;
-  Reader reader = { .p = pattern };
+  Reader reader = { .p = pattern, .max_steps = max_steps };
   Part part;
 
   *skip = 0;

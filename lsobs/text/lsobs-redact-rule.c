@@ -54,6 +54,10 @@
 #define BUDGET_BASE     (1 << 22)
 #define BUDGET_PER_BYTE 64
 
+/* The maximum number of steps that a pattern of lsobs takes at each place: most of them are first
+ * letters of words that are not there. */
+#define MAX_KNOWN_STEPS 2000
+
 struct _LsobsRedactRule
 {
   GRegex *search;       /* (owned) (nullable) NULL: the pattern gives up on each text */
@@ -147,7 +151,9 @@ set_pattern (LsobsRedactRule *self,
 
   match_flags &= ~(G_REGEX_MATCH_PARTIAL_SOFT | G_REGEX_MATCH_PARTIAL_HARD);
 
-  self->linear = _lsobs_pattern_is_linear (pattern, compile_flags, match_flags, &skip);
+  self->linear =
+      _lsobs_pattern_is_linear (pattern, compile_flags, match_flags,
+                                self->measured ? LSOBS_PATTERN_MAX_STEPS : MAX_KNOWN_STEPS, &skip);
   /* All that is compiled has the verb in it. */
   if (skip > 0)
     pattern = quick = g_strdup_printf ("%.*s(*SKIP)%s", (int) skip, pattern, pattern + skip);

@@ -63,6 +63,11 @@ static const char *const linear[] = {
   "(?i)-[\\x{17f}]+t",
   "abc(?:-[0-9]+)*",
   "abc(?:-[0-9]+)++",
+  "abc(?:-[0-9]+)*(?:[a-z]+)*",
+  "[a-z]+(?:@[0-9]+x)?",
+  "[a-z]+a?",
+  "a+(?:a+)?",
+  "x(?:[^a\\\\]++|\\\\(?!a))+",
 };
 
 /* What is linear with the verb only, and where that is put. */
@@ -70,6 +75,11 @@ static const char *const skipping[][2] = {
   { "a*[bc]", "a*(*SKIP)[bc]" },
   { "a++b", "a++(*SKIP)b" },
   { "a++a", "a++(*SKIP)a" },
+  { "<[^>]+>", "<[^>]+(*SKIP)>" },
+  { "a[^b]+b", "a[^b]+(*SKIP)b" },
+  { "eyJ[A-Za-z]++\\.x", "eyJ[A-Za-z]++(*SKIP)\\.x" },
+  { "a{2}(?:b|cc)?[a-c]*@", "a{2}(?:b|cc)?[a-c]*(*SKIP)@" },
+  { "\\b_?[\\w]+-c", "\\b_?[\\w]+(*SKIP)-c" },
   { "a{2,}b", "a{2,}(*SKIP)b" },
   { "([a-z]+)@(x)", "([a-z]+(*SKIP))@(x)" },
   { "\\b(?i)(?<name>[a-z0-9]+)(?:@|#)x", "\\b(?i)(?<name>[a-z0-9]+(*SKIP))(?:@|#)x" },
@@ -101,25 +111,36 @@ static const char *const others[] = {
   /* quadratic */
   "a+$",
   "a+b?$",
+  "a.+\\n",
+  "\\x{e9}\\w+-",
+  "(?i)a[a-z]+-",
+  "a[[:punct:]a]+-",
+  "a+(?:ab)?$",
+  "a+(?:ab)?c",
   "(?:a+|b)c",
-  "(?:a+b?|c)",
+  "(?:a+b?|c)d",
   "a+b|c",
   "(?:a+b)?c",
   "a+?b",
   "[a-z]+[x@]",
+  "[a-z]+(?:x@)?@",
+  "a(?:a|b+)*$",
+  "(?:a+)*b",
+  "(?:a+){2,}",
+  "(?:a?)*",
   "(?i)[a-z]+K",
   "(?i)[^k]+K",
   "(?i)k[^k]+x",
   "(?i)\\x{212a}[k]+x",
   "(?i)k[\\x{212a}]+x",
   "(?i)s[\\W\\x{17f}]+x",
-  "-[^a-z]+x",
-  "-[\\W]+x",
-  "-[+--]+x",
-  "-[]-]+x",
-  "5[^\\D]+x",
-  " \\s*x",
-  "\\x09\\h+x",
+  "-[^a-z]+;",
+  "-[\\W]+;",
+  "-[+--]+,",
+  "-[]-]+-",
+  "5[^\\D]+7",
+  " \\s*\\t",
+  "\\x09\\h+ ",
   "k[[:punct:][:alpha:]]+x",
   "-[^[:punct:]a]+x",
   "(-)?[0-9]+x",
@@ -129,7 +150,6 @@ static const char *const others[] = {
   "-[0-9]+[0-9]+x",
   "x-[0-9]+1[0-9]+x",
   "a(?:[b-z]+-)*x",
-  "<[^>]+>",
   "a\\K",
   "a+\\K",
   "a+\\Kb?",
@@ -174,7 +194,8 @@ is_linear (const char *pattern, GRegexCompileFlags compile_flags, GRegexMatchFla
 {
   gsize skip;
 
-  return _lsobs_pattern_is_linear (pattern, compile_flags, match_flags, &skip);
+  return _lsobs_pattern_is_linear (pattern, compile_flags, match_flags, LSOBS_PATTERN_MAX_STEPS,
+                                   &skip);
 }
 
 /* Returns: (transfer full) (nullable): the pattern with the verb, if that is needed; NULL: the
@@ -184,7 +205,7 @@ make_linear (const char *pattern)
 {
   gsize skip;
 
-  if (!_lsobs_pattern_is_linear (pattern, 0, 0, &skip))
+  if (!_lsobs_pattern_is_linear (pattern, 0, 0, LSOBS_PATTERN_MAX_STEPS, &skip))
     return NULL;
   if (skip == 0)
     return g_strdup (pattern);

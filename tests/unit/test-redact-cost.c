@@ -376,7 +376,7 @@ test_evasion (void)
         text->str[1 + position] = 'x';
     }
   g_string_append_c (text, '"');
-  g_assert_cmpuint (count_failures ("z[xz]*[wy]", text->str), ==, 1);
+  g_assert_cmpuint (count_failures ("z[xz]*x?[wy]", text->str), ==, 1);
 }
 
 /* Far more than one short text may take of a pattern as it should be. */
@@ -403,21 +403,24 @@ typedef struct
   const char *pattern;
   const char *start;
   const char *piece;
+  const char *end;
 } LinearRow;
 
 static const LinearRow linear_rows[] = {
-  { "email-letters", EMAIL_PATTERN, "", "a" },
-  { "email-letters-and-end", EMAIL_PATTERN, "@", "a" },
-  { "email-ats", EMAIL_PATTERN, "", "a@" },
-  { "email-hosts", EMAIL_PATTERN, "a@", "a." },
-  { "email-dashes", EMAIL_PATTERN, "", "a@a-" },
-  { "bounded-email-letters", "\\b" EMAIL_PATTERN "\\b", "@", "a." },
-  { "key-digits", "acme-[0-9]+-x", "acme-", "1" },
-  { "keys", "acme-[0-9]+-x", "", "acme-1" },
-  { "keys-and-dashes", "acme-[0-9]+-x", "", "acme-1-" },
-  { "quotes", "\"[^\"]*\"x", "", "\"a" },
-  { "spaces", "(?i)password\\s*[:=]\\s*\\S+", "password", " " },
-  { "spaces-and-colons", "(?i)password\\s*[:=]\\s*\\S+", "", "password : " },
+  { "email-letters", EMAIL_PATTERN, "", "a", "" },
+  { "email-letters-and-end", EMAIL_PATTERN, "", "a", "@" },
+  { "email-ats", EMAIL_PATTERN, "", "a@", "" },
+  { "email-hosts", EMAIL_PATTERN, "a@", "a.", "" },
+  { "email-dashes", EMAIL_PATTERN, "", "a@a-", "" },
+  { "bounded-email", "\\b" EMAIL_PATTERN "\\b", "", "a.", "@" },
+  { "key-digits", "acme-[0-9]+-x", "acme-", "1", "-x" },
+  { "keys", "acme-[0-9]+-x", "", "acme-1", "-x" },
+  { "keys-and-dashes", "acme-[0-9]+-x", "", "acme-1-", "" },
+  { "quotes", "\"[^\"]*\"x", "", "\"a", "" },
+  { "spaces", "(?i)password\\s*[:=]\\s*\\S+", "password", " ", ":" },
+  { "spaces-and-colons", "(?i)password\\s*[:=]\\s*\\S+", "", "password : ", "" },
+  { "words", "\\bkey[a-z]*;", "", "key", ":" },
+  { "brackets", "<[^>]+>", "", "<", "" },
 };
 
 static gint64
@@ -433,6 +436,7 @@ measure_linear (gpointer data, guint n)
 
   while (text->len < n)
     g_string_append (text, row->piece);
+  g_string_append (text, row->end);
   len = text->len;
   append_times (text, " ", LSOBS_REDACT_PADDING);
   start = cost_now ();
