@@ -13,9 +13,9 @@
 #define TIMED_BYTES    256
 #define MAX_WEIGHT     16
 
-/* Time above this limit counts once, not with the weight: a clock that jumps must not use up the
- * budget. */
-#define MAX_WEIGHTED_NS (500 * 1000)
+/* Time that counts several times is checked from this limit on: the clock also counts time in which
+ * a virtual machine does not have its processor. */
+#define UNCHECKED_NS (20 * 1000)
 
 static gint64
 get_time (LsobsRedactBudget *self)
@@ -39,13 +39,11 @@ next_random (LsobsRedactBudget *self)
   return self->random;
 }
 
+/* @max_ns: what the search may have taken */
 static void
-measure (LsobsRedactBudget *self)
+measure (LsobsRedactBudget *self, gint64 now, gint64 max_ns)
 {
-  gint64 now = get_time (self);
-  gint64 taken = now - self->start_ns;
-
-  self->used_ns += taken + (self->weight - 1) * MIN (taken, MAX_WEIGHTED_NS);
+  self->used_ns += self->weight * MIN (now - self->start_ns, max_ns);
   self->start_ns = now;
   self->n_unmeasured = 0;
   if (self->used_ns > LSOBS_REDACT_BUDGET_NS + self->allowed_ns)
@@ -78,7 +76,7 @@ _lsobs_redact_budget_go_on (LsobsRedactBudget *self, gsize n_bytes)
 {
   self->n_unmeasured += n_bytes;
   if (self->weight > 0 && self->n_unmeasured >= MEASURED_BYTES)
-    measure (self);
+    measure (self, get_time (self), G_MAXINT64);
   return !self->is_used_up;
 }
 
@@ -92,9 +90,20 @@ _lsobs_redact_budget_can_take (LsobsRedactBudget *self, guint factor)
   return self->used_ns + taken <= LSOBS_REDACT_BUDGET_NS + self->allowed_ns;
 }
 
+/* Ends the search.
+ * @get_max_ns: returns what the search may have taken: found out without a clock. It is called only
+ *   if the time seems to be long, and counts more than once.
+ * @data: for @get_max_ns */
 void
-_lsobs_redact_budget_end (LsobsRedactBudget *self)
+_lsobs_redact_budget_end (LsobsRedactBudget *self, LsobsRedactMaxFunc get_max_ns, gpointer data)
 {
-  if (self->weight > 0)
-    measure (self);
+  gint64 max_ns = G_MAXINT64;
+  gint64 now;
+
+  if (self->weight == 0)
+    return;
+  now = get_time (self);
+  if (self->weight > 1 && now - self->start_ns > UNCHECKED_NS)
+    max_ns = get_max_ns (data);
+  measure (self, now, max_ns);
 }

@@ -13,7 +13,7 @@
  *
  * PCRE limits the backtracking of one attempt to match (LIMIT_MATCH). It does not limit the
  * number of attempts, one at each position of the text, or the scanning of a repeated character:
- * a*[bc] on a text of a's takes quadratic time. So the cost of a search in a long text is
+ * a+$ on a text of a's with another letter behind them takes quadratic time. So the cost of a search in a long text is
  * estimated first. At sampled positions, an anchored copy of the pattern makes one attempt each,
  * on a short piece of the text. PCRE reports (partial matching) whether the attempt reached the
  * end of the piece. If so, the piece is doubled and the attempt repeated. An attempt that fails
@@ -24,7 +24,9 @@
  * A short text is searched without an estimate, but with a lower limit for the backtracking. Many
  * short texts can still take long, and so can many attempts in a long text that are too short
  * for the estimate. So the budget of the record (see lsobs-redact-budget-private.h) measures the
- * time of its searches. When it is used up, the pattern gives up on each further text of the
+ * time of its searches. Only some of the shortest are timed, and count for the others. If one of
+ * these seems to be long, a check by the number of steps makes sure that it is the search which took
+ * the time. When the budget is used up, the pattern gives up on each further text of the
  * record. A search cannot be interrupted: in a long text, small windows are searched first, and
  * if the rest of the budget is not enough for the whole text, the pattern gives up. */
 
@@ -43,6 +45,11 @@
 #define SEARCH_LIMIT       "(*LIMIT_MATCH=100000)"
 #define SHORT_SEARCH_LIMIT "(*LIMIT_MATCH=10000)"
 #define SAMPLE_LIMIT       "(*LIMIT_MATCH=2000)"
+
+/* The same in the check of a short text, and the time of a step, without what is read in it. */
+#define CHECK_STEPS 100
+#define CHECK_LIMIT "(*LIMIT_MATCH=100)"
+#define STEP_NS     2
 
 /* The cost of an attempt that exceeds the limit of a sample: if it succeeds with the limit of a
  * search, and if it fails. */
@@ -63,6 +70,7 @@ struct _LsobsRedactRule
   GRegex *search;       /* (owned) (nullable) NULL: the pattern gives up on each text */
   GRegex *sample;       /* (owned) (nullable) the same, anchored */
   GRegex *short_search; /* (owned) (nullable) if measured: the same with the limit of short texts */
+  GRegex *check;        /* (owned) (nullable) if measured: the same with the limit of a check */
   GRegex *whole_sample; /* (owned) (nullable) if measured: a sample with the limit of a search */
   char *replacement;    /* (owned) of a match, or of a text on which the pattern gives up */
   gsize replacement_len;
@@ -134,6 +142,9 @@ set_guards (LsobsRedactRule *self,
     return self->sample != NULL;
   self->short_search = compile (SHORT_SEARCH_LIMIT, pattern, compile_flags, match_flags, error);
   if (self->short_search == NULL)
+    return FALSE;
+  self->check = compile (CHECK_LIMIT, pattern, compile_flags, match_flags, error);
+  if (self->check == NULL)
     return FALSE;
   self->whole_sample = compile (SEARCH_LIMIT, pattern, anchored_flags, match_flags, error);
   return self->whole_sample != NULL;
@@ -331,6 +342,7 @@ _lsobs_redact_rule_free (LsobsRedactRule *self)
 {
   g_clear_pointer (&self->search, g_regex_unref);
   g_clear_pointer (&self->short_search, g_regex_unref);
+  g_clear_pointer (&self->check, g_regex_unref);
   g_clear_pointer (&self->sample, g_regex_unref);
   g_clear_pointer (&self->whole_sample, g_regex_unref);
   g_free (self->replacement);
@@ -598,6 +610,33 @@ redact_guarded (const LsobsRedactRule *self,
   return replace_matches (self, budget, text, len, out, edits, copied);
 }
 
+typedef struct
+{
+  const LsobsRedactRule *rule;
+  const char *text;
+  gsize len;
+} Search;
+
+/* A search that stays below the limit of a check at each place of its text has been short, whatever
+ * the clock says. */
+static gint64
+get_max_ns (gpointer data)
+{
+  const Search *search = data;
+  const gint64 len = (gint64) search->len;
+  g_autoptr (GMatchInfo) info = NULL;
+
+  g_regex_match_full (search->rule->check, search->text, (gssize) len, 0, G_REGEX_MATCH_NOTEMPTY,
+                      &info, NULL);
+  while (g_match_info_matches (info))
+    g_match_info_next (info, NULL);
+  if (g_match_info_get_match_count (info) < 0)
+    return G_MAXINT64;
+
+  /* In a step, the whole text may be read. */
+  return len * CHECK_STEPS * (STEP_NS + len / 2);
+}
+
 static gboolean
 redact (const LsobsRedactRule *self,
         LsobsRedactBudget *budget,
@@ -607,6 +646,7 @@ redact (const LsobsRedactRule *self,
         GArray **edits,
         gsize *copied)
 {
+  Search search = { self, text, len };
   gboolean is_done;
 
   /* The offsets of GRegex are of type int. */
@@ -618,7 +658,7 @@ redact (const LsobsRedactRule *self,
   if (!_lsobs_redact_budget_begin (budget, len))
     return FALSE;
   is_done = redact_guarded (self, budget, text, len, out, edits, copied);
-  _lsobs_redact_budget_end (budget);
+  _lsobs_redact_budget_end (budget, get_max_ns, &search);
   return is_done;
 }
 

@@ -270,6 +270,50 @@ test_tiny_slow_texts (void)
   g_assert_cmpuint (assert_cost ("(a|aa)+$", text, 3 * get_allowed (50000, strlen (text))), >, 0);
 }
 
+/* As get_usual_time(), on a machine whose processor is taken away for 5 ms again and again. */
+static gint64
+get_stolen_time (void)
+{
+  static gint64 now;
+  static guint n_readings;
+
+  n_readings++;
+  return now += n_readings % 51 == 0 ? 5 * 1000 * 1000 : 1000;
+}
+
+/* Time that no search has taken hides nothing. */
+static void
+test_stolen_time (void)
+{
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("quick.*?over", NULL, NULL);
+  g_autofree char *text = make_strings ("a quick look", 60000);
+
+  g_assert_cmpuint (walk_record_with_clock (redactor, text, get_stolen_time), ==, 0);
+}
+
+#define SLOW_NS (3 * 1000 * 1000)
+
+/* As if each search takes several milliseconds. */
+static gint64
+get_slow_time (void)
+{
+  static gint64 now;
+
+  return now += SLOW_NS;
+}
+
+/* Where a search stands for others that are not timed, all of its time does. */
+static void
+test_slow_searches (void)
+{
+  const guint n = 2000;
+  g_autoptr (LsobsRedactor) redactor = test_redactor_new ("(a|aa)+$", NULL, NULL);
+  g_autofree char *text = make_strings ("aaaaaaaaaaaaaaaa!", n);
+  guint64 n_failures = walk_record_with_clock (redactor, text, get_slow_time);
+
+  g_assert_cmpint (SLOW_NS * (gint64) (n - n_failures), <, 3 * get_allowed (n, strlen (text)) / 2);
+}
+
 /* Five megabytes of what people write, in one text or in many. No rule for secrets is
  * skipped, and none finds anything. */
 static void
@@ -613,6 +657,8 @@ main (int argc, char **argv)
   g_test_add_func ("/redact-cost/other-rules", test_other_rules);
   g_test_add_func ("/redact-cost/tiny-texts", test_tiny_texts);
   g_test_add_func ("/redact-cost/tiny-slow-texts", test_tiny_slow_texts);
+  g_test_add_func ("/redact-cost/stolen-time", test_stolen_time);
+  g_test_add_func ("/redact-cost/slow-searches", test_slow_searches);
   g_test_add_func ("/redact-cost/many-rules", test_many_rules);
   g_test_add_func ("/redact-cost/long-text", test_long_text);
   g_test_add_func ("/redact-cost/sparse", test_sparse);
