@@ -3199,7 +3199,11 @@ lsobs_config_get_exit_timeout (LsobsConfig *self)
  * by %LSOBS_COUNTER_REDACTION_FAILURES. The same happens to all further strings of a
  * record when the patterns have used up the CPU time that they may take for it: 100
  * milliseconds, and 200 nanoseconds for each byte that is searched. Patterns that
- * certainly take time in proportion to the length of a string are not stopped.
+ * certainly take time in proportion to the length of a string are not stopped, and
+ * cost the least. A pattern is one of those if it has no back reference, and each
+ * repetition without an upper bound, such as `[0-9]+`, is at its end, comes after a
+ * character that cannot be in it, as in `acme-[0-9]+-x`, or begins the pattern and is
+ * followed by such a character, as in `[a-z]+@`.
  *
  * Whether @pattern and @replacement make sense is checked by
  * lsobs_config_validate(); the message names the rule by its number, from 1, and

@@ -772,7 +772,7 @@ follow_open (Reader *reader, Part *part, const Part *next)
 
 /* A repeated character ends where another one follows: only one of the ways goes on. */
 static void
-settle_last (Part *part, const Part *next)
+end_repeated (Part *part, const Part *next)
 {
   if (part->last_ways <= 1 || next->is_nullable || !is_disjoint (&next->first, &part->last))
     return;
@@ -786,7 +786,7 @@ append (Reader *reader, Part *part, const Part *next)
 {
   if (part->is_open && !follow_open (reader, part, next))
     return FALSE;
-  settle_last (part, next);
+  end_repeated (part, next);
   part->steps += part->ways * next->steps;
   part->ways *= next->ways;
   part->shapes = MIN (part->shapes * next->shapes, 2 * MAX_SHAPES);

@@ -33,13 +33,13 @@ typedef struct
 #define LSOBS_REDACT_BUDGET_NS_PER_BYTE   200
 
 /* Returns the time, in ns, that a search takes at most. */
-typedef gint64 (*LsobsRedactMaxFunc) (gpointer data);
+typedef gint64 (*LsobsRedactBudgetFunc) (gpointer data);
 
 gboolean _lsobs_redact_budget_begin (LsobsRedactBudget *self, gsize n_bytes);
 gboolean _lsobs_redact_budget_go_on (LsobsRedactBudget *self, gsize n_bytes);
 gboolean _lsobs_redact_budget_can_take (LsobsRedactBudget *self, guint factor);
 void _lsobs_redact_budget_end (LsobsRedactBudget *self,
-                               LsobsRedactMaxFunc get_max_ns,
+                               LsobsRedactBudgetFunc get_max_ns,
                                gpointer data);
 
 G_END_DECLS

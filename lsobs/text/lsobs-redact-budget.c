@@ -95,7 +95,7 @@ _lsobs_redact_budget_can_take (LsobsRedactBudget *self, guint factor)
  *   if the time seems to be long, and counts more than once.
  * @data: for @get_max_ns */
 void
-_lsobs_redact_budget_end (LsobsRedactBudget *self, LsobsRedactMaxFunc get_max_ns, gpointer data)
+_lsobs_redact_budget_end (LsobsRedactBudget *self, LsobsRedactBudgetFunc get_max_ns, gpointer data)
 {
   gint64 max_ns = G_MAXINT64;
   gint64 now;
