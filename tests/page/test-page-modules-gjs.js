@@ -207,6 +207,77 @@ const tests = {
         assertEqual(textOfValue({messages: [{role: 'user', content: 'Hi'}], model: 'm'}), '[user]\nHi\nmodel: m');
     },
 
+    // --- Markdown
+
+    async markdownBlocks() {
+        const {readMarkdown} = await load('markdown.js');
+        const paragraph = text => ({kind: 'paragraph', text});
+        const item = (blocks, checked = null) => ({checked, blocks});
+        const list = (items, more) => ({kind: 'list', ordered: false, start: 1, isLoose: false, items, ...more});
+        const assertBlocks = (text, ...blocks) => assertEqual(
+            readMarkdown(text).map(({source, nLines, ...block}) => block), blocks);
+
+        assertBlocks('# One\ntwo\nthree\r\n\r\n###### Six', {kind: 'heading', level: 1, text: 'One'}, paragraph('two\nthree'),
+            {kind: 'heading', level: 6, text: 'Six'});
+        assertBlocks('#no heading\n####### none', paragraph('#no heading\n####### none'));
+        assertBlocks('a\n***\nb\n- - -\n--', paragraph('a'), {kind: 'rule'}, paragraph('b'), {kind: 'rule'}, paragraph('--'));
+        // Tabs of code stay, and so does what looks like an end of another kind; an end may be missing.
+        assertBlocks('```js x\n\tcode\n~~~\n\n# no\n```` \nafter', {kind: 'code', language: 'js x', text: '\tcode\n~~~\n\n# no'}, paragraph('after'));
+        assertBlocks('~~~\nopen\n', {kind: 'code', language: '', text: 'open\n'});
+        assertBlocks('> a\n>\n> > b\nc', {kind: 'quote', blocks: [paragraph('a'), {kind: 'quote', blocks: [paragraph('b')]}]}, paragraph('c'));
+        assertBlocks('So:\n- a\n  more\n  1. b\n* c\n\nd', paragraph('So:'),
+            list([item([paragraph('a\nmore'), list([item([paragraph('b')])], {ordered: true})])]), list([item([paragraph('c')])]), paragraph('d'));
+        assertBlocks('3. a\n\n   ```\n     code\n   ```\n4. b', list([
+            item([paragraph('a'), {kind: 'code', language: '', text: '  code'}]), item([paragraph('b')]),
+        ], {ordered: true, start: 3, isLoose: true}));
+        assertBlocks('- [ ] a\n- [X] b', list([item([paragraph('a')], false), item([paragraph('b')], true)]));
+        // A sentence may begin a line with a number, and a dash alone is none.
+        assertBlocks('in the year\n1986. A dash:\n-', paragraph('in the year\n1986. A dash:\n-'));
+        assertBlocks('|a|b\\|c|\n|:-|:-:|\n|1|\n|2|3|4|\nend',
+            {kind: 'table', align: ['left', 'center'], head: ['a', 'b|c'], rows: [['1', ''], ['2', '3 | 4']]}, paragraph('end'));
+        assertBlocks('a | b\nc', paragraph('a | b\nc'));
+    },
+
+    async markdownLines() {
+        const {readLine} = await load('markdown.js');
+        const assertLine = (text, ...parts) => assertEqual(readLine(text), parts);
+        const strong = (...parts) => ({kind: 'strong', parts});
+        const emphasis = (...parts) => ({kind: 'emphasis', parts});
+        const link = (address, ...parts) => ({kind: 'link', address, source: address, parts});
+
+        assertLine('a **b _c_** ~~d~~', 'a ', strong('b ', emphasis('c')), ' ', {kind: 'strike', parts: ['d']});
+        assertLine('***a*** *b **c** d* *e**f**g*', strong(emphasis('a')), ' ', emphasis('b ', strong('c'), ' d'), ' ', emphasis('e', strong('f'), 'g'));
+        assertLine('2*3*4 * 5 snake_case_name ~a~ f(*args)', '2*3*4 * 5 snake_case_name ~a~ f(', '*', 'args)');
+        assertLine('**open *and* \\*no\\* \\q', '**', 'open ', emphasis('and'), ' *no* \\q');
+        assertLine('`a*b*` `` `c` `` `open', {kind: 'code', text: 'a*b*'}, ' ', {kind: 'code', text: '`c`'}, ' `open');
+        assertLine('[a *b*](https://c.de/f_(g) "title"), [h](ftp://i)', link('https://c.de/f_(g)', 'a ', emphasis('b')), ', [h](ftp://i)');
+        assertLine('(https://a.de/b_(c)). <http://d> xhttp://e', '(', link('https://a.de/b_(c)', 'https://a.de/b_(c)'), '). ', link('http://d', 'http://d'), ' xhttp://e');
+        assertLine('[https://a.de](https://b.de)', link('https://b.de', 'https://a.de'));
+        assertLine('![a](https://b.de/c.png)', {kind: 'image', address: 'https://b.de/c.png', source: 'https://b.de/c.png', label: 'a'});
+        for (const bad of ['javascript:alert(1)', 'data:text/html,x', '//a.de', '/own', 'file:///a', 'https://a@b.de', 'java\tscript:a', 'https:\\\\a.de'])
+            assertLine(`[a](${bad})`, ...bad === 'https:\\\\a.de' ? ['[a](https:\\a.de)'] : [`[a](${bad})`]);
+    },
+
+    // Were anything searched for twice, one of these would take minutes.
+    async markdownOfAttacksIsQuick() {
+        const {hasMarkup, readLine, readMarkdown} = await load('markdown.js');
+        const read = blocks => blocks.forEach(block => {
+            if (block.text !== undefined)
+                readLine(block.text);
+            read(block.blocks ?? []);
+            block.items?.forEach(one => read(one.blocks));
+            block.rows?.flat().forEach(readLine);
+        });
+
+        for (const piece of ['*[', '[', '[](', '[](http://', '![', '[a](<', '`', '``` `', '**a ', '*a_b~~', '_*', '<http://', 'http://', '> ', '> - ',
+            '- ', '- a\n', '\n- a\n\n', '    - x\n', '| a ', '|a|b|\n|-|-|\n', '```\n', '\\', '  ', '*a _b **c __d ~~e ', '[x](http://a()', '[](http://a "']) {
+            const blocks = readMarkdown(piece.repeat(Math.ceil(400000 / piece.length)));
+
+            read(blocks);
+            hasMarkup(blocks);
+        }
+    },
+
     // --- words
 
     async hiddenCharacters() {

@@ -57,6 +57,19 @@ def test_waterfall(stage):
     assert len(bars[4]['events']) == 1 and bars[4]['events'][0].startswith('retry'), bars
 
 
+def test_scale_fits(stage):
+    """A long time at the end of the scale does not make the tree scroll sideways."""
+    tree = seeds.Tree('slow', seeds.ago(minutes=3))
+    tree.run('wait', 'chain', None, 0, 108)
+    stage.scratch.post_runs(tree.runs)
+    page = Page(stage, stage.scratch)
+    stage.browser.set_look('light', 1024, 700)
+    page.open_trace(tree.root)
+    page.browser.find('.scale-step', '1m 40s')
+    widths = page.browser.run('const tree = document.querySelector(".tree"); return [tree.scrollWidth, tree.clientWidth];')
+    assert widths[0] <= widths[1], widths
+
+
 def test_fold(stage):
     page = open_good(stage)
     page.browser.click(f'{TREE_ROW}:nth-child(2) .fold')

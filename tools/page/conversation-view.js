@@ -5,6 +5,7 @@
 import {_} from './words.js';
 import {fill, h} from './element.js';
 import {icon} from './icons.js';
+import {makeProse, makeSourceSwitch} from './markdown-view.js';
 import {makeText} from './long-text.js';
 import {makeValue} from './value-view.js';
 import {matchResults, readConversation} from './conversation.js';
@@ -38,24 +39,10 @@ function makeImage(part) {
         h('bdi', {class: 'file-name'}, cut(part.label, 300))));
 }
 
-// A text with its code in blocks.
-function makeProse(text) {
-    if (text.length > 200000 || !text.includes('```'))
-        return makeText(text);
-    return text.split(/^```/m).map((part, i) => {
-        if (i % 2 === 0)
-            return part.trim() === '' ? null : makeText(part.replace(/^\n|\n$/g, ''));
-        const line = part.indexOf('\n');
-
-        return h('div', {class: 'code-block'}, line > 0 && h('div', {class: 'code-language'}, cut(part.slice(0, line), 40)),
-            makeText(part.slice(line + 1).replace(/\n$/, ''), 'code'));
-    });
-}
-
 function makeReasoning(part, key) {
     return h('details', {class: 'reasoning', data: {keep: key}},
         h('summary', {}, _('Reasoning'), h('span', {class: 'summary-text'}, cut(part.text, 80))),
-        part.text ? makeText(part.text) : h('p', {class: 'hint'}, _('The service that was called keeps it to itself.')));
+        part.text ? makeProse(part.text) : h('p', {class: 'hint'}, _('The service that was called keeps it to itself.')));
 }
 
 // Many tools answer with JSON in a text. What is none stays as it is, in a list of one.
@@ -74,7 +61,9 @@ function makeResultValue(value) {
     const blocks = Array.isArray(value) && value.length > 0 && value.every(one => typeof one?.type === 'string')
         ? readConversation([{role: 'user', content: value}]).messages[0].parts : null;
 
-    return blocks ? blocks.map((part, i) => makePart(part, `result-${i}`, new Map())) : makeValue(value ?? null);
+    // What a tool answers is for a program: its text stays as it is.
+    return blocks ? blocks.map((part, i) => part.kind === 'text' ? makeText(part.text) : makePart(part, `result-${i}`, new Map()))
+        : makeValue(value ?? null);
 }
 
 function makeResult(part) {
@@ -107,7 +96,8 @@ function makeMessage(message, index, key, results) {
     const role = ['system', 'user', 'assistant', 'tool'].includes(message.role) ? message.role : 'other';
     const parts = message.parts.map((part, i) => makePart(part, `${key}-${index}-${i}`, results));
     const head = h('div', {class: 'message-head'}, iconOfRole(message.role), h('span', {}, nameOfRole(message.role)),
-        message.name && message.role !== 'tool' && h('bdi', {class: 'message-name'}, toLine(message.name)));
+        message.name && message.role !== 'tool' && h('bdi', {class: 'message-name'}, toLine(message.name)), h('span', {class: 'push'}),
+        makeSourceSwitch(parts, `${key}-${index}-source`));
 
     return h('article', {class: `message ${role}`}, head,
         h('div', {class: 'message-body'}, parts.length > 0 ? parts : h('span', {class: 'none'}, _('(empty)'))));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Makes elements. This is the only way in which the page makes them: every text becomes a text node, so that
-// nothing of a trace is ever read as HTML, and no address of a trace is ever followed.
+// nothing of a trace is ever read as HTML, and no address of a trace is ever followed unless somebody opens a link
+// that shows it.
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -52,7 +53,27 @@ export function h(tag, properties = {}, ...children) {
     return element;
 }
 
-// The same for a drawing.
+function readUrl(address) {
+    try {
+        return new URL(address);
+    } catch {
+        return null;
+    }
+}
+
+// A link to a page of the web that a trace names, or null if the address is none of the kind. The page that it opens
+// knows nothing of this one: it is in a tab of its own, and is told no address.
+export function outLink(address, ...children) {
+    const url = readUrl(address);
+
+    if (url === null || !['http:', 'https:'].includes(url.protocol) || url.username !== '' || url.password !== '')
+        return null;
+    const element = h('a', {class: 'out-link', target: '_blank', rel: 'noopener noreferrer nofollow'}, children);
+    element.href = url.href;
+    return element;
+}
+
+// The same as h () for a drawing.
 export function svg(tag, properties = {}, ...children) {
     const element = document.createElementNS(SVG, tag);
 

@@ -2,18 +2,26 @@
 //
 // Shows something again, while what the user has unfolded, and the place that is read, stay as they were.
 
-// An element with data-keep is known by that; one with data-more (a button that shows more) by its place.
+// What shows its beginning first.
+const LONG = '.text, .rich';
+
+// An element with data-keep (one that folds, or a button that is pressed) is known by that; one with data-more (a
+// button that shows more) by its place.
 export function keepState(scroller, change) {
     const top = scroller.scrollTop;
     const folds = new Map([...scroller.querySelectorAll('details[data-keep]')].map(one => [one.dataset.keep, one.open]));
-    const sizes = [...scroller.querySelectorAll('.text')].map(one => one.childElementCount);
+    const pressed = [...scroller.querySelectorAll('button[data-keep][aria-pressed=true]')].map(one => one.dataset.keep);
+    const sizes = [...scroller.querySelectorAll(LONG)].map(one => one.childElementCount);
     const atEnd = top > 0 && scroller.scrollHeight - top - scroller.clientHeight < 8;
 
     change();
     for (const one of scroller.querySelectorAll('details[data-keep]'))
         if (folds.has(one.dataset.keep))
             one.open = folds.get(one.dataset.keep);
-    scroller.querySelectorAll('.text').forEach((one, i) => {
+    for (const one of scroller.querySelectorAll('button[data-keep][aria-pressed=false]'))
+        if (pressed.includes(one.dataset.keep))
+            one.click();
+    scroller.querySelectorAll(LONG).forEach((one, i) => {
         if (sizes[i] > 2 && one.childElementCount <= 2)
             one.lastElementChild.click();
     });

@@ -13,6 +13,7 @@ import {icon} from './icons.js';
 import {keepState} from './keep.js';
 import {live, paced} from './live.js';
 import {makeMessages} from './conversation-view.js';
+import {makeProse, makeSourceSwitch} from './markdown-view.js';
 import {makeText} from './long-text.js';
 import {makeValue} from './value-view.js';
 import {readConversation} from './conversation.js';
@@ -43,11 +44,13 @@ const isObject = value => typeof value === 'object' && value !== null && !Array.
 function makeSaid(value) {
     const only = isObject(value) && Object.keys(value).length === 1 ? Object.values(value)[0] : value;
 
-    return typeof only === 'string' ? makeText(only) : makeValue(only ?? null);
+    return typeof only === 'string' ? makeProse(only) : makeValue(only ?? null);
 }
 
-function makeSide(className, label, name, contents) {
-    return h('article', {class: `message ${className}`}, h('div', {class: 'message-head'}, icon(name), label), h('div', {class: 'message-body'}, contents));
+function makeSide(className, label, name, contents, key) {
+    return h('article', {class: `message ${className}`},
+        h('div', {class: 'message-head'}, icon(name), label, h('span', {class: 'push'}), makeSourceSwitch([contents], key)),
+        h('div', {class: 'message-body'}, contents));
 }
 
 // What a trace adds to the conversation: the last words of the user, and all that was answered.
@@ -68,9 +71,9 @@ function makeTurn(trace) {
             h('span', {class: 'hint'}, [formatDuration(trace.latency), trace.tokens?.total ? _('{n} tokens', {n: formatCount(trace.tokens.total)}) : '']
                 .filter(Boolean).join(' · ')),
             h('span', {class: 'push'}), h('time', {class: 'hint', title: formatExactTime(time)}, formatTime(time))),
-        said.length > 0 ? makeMessages(said, `${trace.id}-in`) : makeSide('user', _('Input'), 'prompt', makeSaid(trace.inputs)),
+        said.length > 0 ? makeMessages(said, `${trace.id}-in`) : makeSide('user', _('Input'), 'prompt', makeSaid(trace.inputs), `${trace.id}-in`),
         answered ? makeMessages(answered, `${trace.id}-out`)
-            : trace.outputs && Object.keys(trace.outputs).length > 0 && makeSide('assistant', _('Output'), 'llm', makeSaid(trace.outputs)),
+            : trace.outputs && Object.keys(trace.outputs).length > 0 && makeSide('assistant', _('Output'), 'llm', makeSaid(trace.outputs), `${trace.id}-out`),
         trace.error && h('div', {class: 'turn-error'}, makeText(trace.error, 'code')));
 }
 
