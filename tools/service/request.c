@@ -22,6 +22,7 @@ request_free (Request *self)
   _lsobs_buffer_clear (&self->answer);
   g_free (self->answer_type);
   g_clear_pointer (&self->file, g_bytes_unref);
+  g_clear_pointer (&self->runs, g_array_unref);
   g_free (self->file_name);
   g_free (self);
 }

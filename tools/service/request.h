@@ -38,6 +38,8 @@ struct _Request
   LsobsBuffer answer; /* JSON, unless a type says otherwise */
   char *answer_type;  /* (owned) (nullable) */
   GBytes *file;       /* (owned) (nullable): in place of answer */
+  GArray
+      *runs; /* (owned) (nullable) (element-type LsobsId): in place of answer: these, a line each */
   char *file_name; /* (owned) (nullable): without quotes: answer is to be saved under this name */
 
   RequestDoneFunc done;

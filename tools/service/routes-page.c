@@ -12,6 +12,8 @@
  *     the first page only, and 10000 at most: n_more says whether there are more. search: words that one run of
  *     the trace has.
  *   POST /page-data/clear    {project, filter, tree_filter, search, ids} → {n_traces, n_runs}: deletes these traces
+ *   POST /page-data/neighbours {project, filter, tree_filter, search, order, trace} → {previous, next}: the ids of
+ *     the traces before and behind one in this list, or null
  *   GET /page-data/traces/ID[?since=CHANGE]
  *     → {project: {id, name}, previous, next, change, runs}: ID is that of a trace, or of one of its runs. The
  *     newer and the older trace of the project, or null. A run is {id, parent, depth, name, run_type, status,
@@ -30,7 +32,8 @@
  *     first_token_p95, tokens, cost}]}; without times, of all traces
  *   GET /page-data/words[?lang=LANGUAGE] → {lang, words: {msgid: msgstr}, plurals: {msgid: [form]}, forms}: the
  *     form for a number n is forms[n < 200 ? n : 100 + n % 100]
- *   GET /page-data/export?trace=ID | ?run=ID → JSON lines to be saved, of runs as of GET /runs/ID
+ *   GET /page-data/export?trace=ID | ?run=ID → JSON lines to be saved, of runs as of GET /runs/ID, sent piece by
+ *     piece (run-stream.h)
  *   GET /page-data/live      server-sent events, see live-feed.h
  */
 
@@ -345,31 +348,90 @@ handle_traces (Request *request, Store *store, GError **error)
 }
 
 static gboolean
-clear_found (Store *store, RunQuery *query, RemovalCount *count, GError **error)
+put_beside (LsobsBuffer *out,
+            const char *name,
+            Store *store,
+            const TraceQuery *traces,
+            const Run *root,
+            gboolean is_next,
+            GError **error)
 {
-  guint before;
+  LsobsId id;
+  gboolean found;
 
-  /* Each round finds others, as what the last one has found is gone. */
-  query->cursor = NULL;
-  query->limit = MAX_PAGE;
+  if (!run_query_find_neighbour (store, &traces->query, root,
+                                 g_strcmp0 (traces->order, "errors") == 0, is_next, &found, &id,
+                                 error))
+    return FALSE;
+  json_put_id (out, name, found ? &id : NULL);
+  return TRUE;
+}
+
+static gboolean
+handle_neighbours (Request *request, Store *store, GError **error)
+{
+  g_auto (TraceQuery) traces;
+  g_autofree char *text = NULL;
+  g_autoptr (Run) root = NULL;
+  LsobsBuffer *out = &request->answer;
+  LsobsId id;
+
+  if (!read_trace_query (&traces, request, store, error) ||
+      !json_body_get_text (&traces.body, "trace", &text, error) ||
+      !read_id (text, "trace", &id, error))
+    return FALSE;
+  root = run_load (store, &id, FALSE, error);
+  if (root == NULL)
+    return FALSE;
+  request->status = 200;
+  json_put_begin (out, NULL, '{');
+  if (!put_beside (out, "previous", store, &traces, root, FALSE, error) ||
+      !put_beside (out, "next", store, &traces, root, TRUE, error))
+    return FALSE;
+  json_put_end (out, '}');
+  return TRUE;
+}
+
+/* Returns: (transfer full) (nullable) (element-type LsobsId): of all traces that a query finds at this moment */
+static GArray *
+find_all (Store *store, const RunQuery *query, GError **error)
+{
+  g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (LsobsId));
+  g_autofree char *cursor = NULL;
+  RunQuery page = *query;
+
+  page.limit = MAX_PAGE;
   do
     {
-      g_autofree char *cursor = NULL;
-      g_autoptr (GPtrArray) runs = run_query (store, query, &cursor, error);
+      g_autofree char *begin = g_steal_pointer (&cursor);
+      g_autoptr (GPtrArray) runs = NULL;
 
+      page.cursor = begin;
+      runs = run_query (store, &page, &cursor, error);
       if (runs == NULL)
-        return FALSE;
-      before = count->n_runs;
+        return NULL;
       for (guint i = 0; i < runs->len; i++)
-        {
-          const Run *run = g_ptr_array_index (runs, i);
-
-          if (!removal_delete_trace (store, &run->trace_id, count, error))
-            return FALSE;
-        }
+        g_array_append_val (ids, ((const Run *) g_ptr_array_index (runs, i))->trace_id);
     }
-  while (count->n_runs > before);
-  return TRUE;
+  while (cursor != NULL);
+  return g_steal_pointer (&ids);
+}
+
+/* What is deleted is what the query finds at the beginning: a trace that another process writes meanwhile stays. */
+static gboolean
+clear_found (Store *store, const RunQuery *query, RemovalCount *count, GError **error)
+{
+  Database *database = store_get_database (store);
+  g_autoptr (GArray) ids = NULL;
+
+  if (!database_execute (database, "BEGIN", error))
+    return FALSE;
+  ids = find_all (store, query, error);
+  database_execute (database, "COMMIT", NULL);
+  for (guint i = 0; ids != NULL && i < ids->len; i++)
+    if (!removal_delete_trace (store, &g_array_index (ids, LsobsId, i), count, error))
+      return FALSE;
+  return ids != NULL;
 }
 
 static gboolean
@@ -381,6 +443,7 @@ handle_clear (Request *request, Store *store, GError **error)
 
   if (!read_trace_query (&traces, request, store, error))
     return FALSE;
+  traces.query.cursor = NULL;
   all = traces.ids == NULL && traces.filter == NULL && traces.tree_filter == NULL &&
         traces.search == NULL;
   if (all ? !removal_clear_project (store, &traces.project_id, &count, error)
@@ -741,39 +804,30 @@ handle_words (Request *request, Store *store G_GNUC_UNUSED, GError **error G_GNU
 /* --- export --- */
 
 static gboolean
-put_line (LsobsBuffer *out, Store *store, const LsobsId *id, GHashTable *projects, GError **error)
-{
-  g_autoptr (Run) run = run_load (store, id, TRUE, error);
-
-  if (run == NULL || !run_json_put (out, NULL, store, run, NULL, projects, error))
-    return FALSE;
-  _lsobs_buffer_append_c (out, '\n');
-  return TRUE;
-}
-
-static gboolean
 handle_export (Request *request, Store *store, GError **error)
 {
   const char *trace = request_get_query (request, "trace");
-  g_autoptr (GHashTable) projects = run_json_new_projects ();
   g_autoptr (GPtrArray) nodes = NULL;
+  g_autoptr (Run) run = NULL;
+  g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (LsobsId));
   char text[LSOBS_UUID_LEN + 1] = "";
   LsobsId id;
 
   if (!read_id (trace != NULL ? trace : request_get_query (request, "run"), "run", &id, error))
     return FALSE;
-  nodes = trace != NULL ? load_tree (store, &id, error) : NULL;
-  if (trace != NULL ? nodes == NULL : !put_line (&request->answer, store, &id, projects, error))
+  if (trace != NULL)
+    nodes = load_tree (store, &id, error);
+  else
+    run = run_load (store, &id, FALSE, error);
+  if (nodes == NULL && run == NULL)
     return FALSE;
   for (guint i = 0; nodes != NULL && i < nodes->len; i++)
-    {
-      const TraceNode *node = g_ptr_array_index (nodes, i);
-
-      if (!put_line (&request->answer, store, &node->run->id, projects, error))
-        return FALSE;
-    }
+    g_array_append_val (ids, ((const TraceNode *) g_ptr_array_index (nodes, i))->run->id);
+  if (run != NULL)
+    g_array_append_val (ids, run->id);
   _lsobs_id_write (&id, text);
   request->status = 200;
+  request->runs = g_steal_pointer (&ids);
   request->answer_type = g_strdup ("application/x-ndjson");
   request->file_name = g_strdup_printf ("%s-%s.jsonl", trace != NULL ? "trace" : "run", text);
   return TRUE;
@@ -781,6 +835,7 @@ handle_export (Request *request, Store *store, GError **error)
 
 const Route routes_page[] = {
   { "POST", "/page-data/traces", ROUTE_READS, routes_decode, handle_traces },
+  { "POST", "/page-data/neighbours", ROUTE_READS, routes_decode, handle_neighbours },
   { "POST", "/page-data/clear", ROUTE_ALONE, routes_decode, handle_clear },
   { "GET", "/page-data/traces/*", ROUTE_READS, NULL, handle_trace },
   { "GET", "/page-data/runs/*", ROUTE_READS, NULL, handle_run },

@@ -13,6 +13,7 @@
 #include "tools/service/live-feed.h"
 #include "tools/service/page-file.h"
 #include "tools/service/routes.h"
+#include "tools/service/run-stream.h"
 #include "tools/service/service.h"
 
 /* Requests beyond so many that have a body in memory are asked to come again. */
@@ -35,6 +36,7 @@ struct _Service
   Access *access;        /* (owned) */
   Worker *worker;        /* (owned) */
   LiveFeed *feed;        /* (owned) */
+  RunStreams *streams;   /* (owned) */
   GMainContext *context; /* (owned) */
   char *url;             /* (owned) */
   char *database_id;     /* (owned) (nullable) */
@@ -125,10 +127,9 @@ answer_file (SoupServerMessage *message, Request *request)
 }
 
 static void
-answer_json (SoupServerMessage *message, Request *request)
+set_answer_headers (SoupServerMessage *message, Request *request)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
-  g_autoptr (GBytes) body = _lsobs_buffer_steal_bytes (&request->answer);
 
   soup_message_headers_replace (headers, "Content-Type",
                                 request->answer_type != NULL ? request->answer_type : JSON_TYPE);
@@ -138,6 +139,14 @@ answer_json (SoupServerMessage *message, Request *request)
 
       soup_message_headers_replace (headers, "Content-Disposition", value);
     }
+}
+
+static void
+answer_json (SoupServerMessage *message, Request *request)
+{
+  g_autoptr (GBytes) body = _lsobs_buffer_steal_bytes (&request->answer);
+
+  set_answer_headers (message, request);
   soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
 }
 
@@ -162,13 +171,18 @@ done_cb (Request *request, gpointer data)
     {
       set_headers (message);
       soup_server_message_set_status (message, request->status, NULL);
-      if (request->file != NULL)
+      if (request->runs != NULL)
+        set_answer_headers (message, request);
+      else if (request->file != NULL)
         answer_file (message, request);
       else
         answer_json (message, request);
       if (g_hash_table_add (exchange->service->unsent, g_object_ref (message)))
         g_signal_connect (message, "finished", G_CALLBACK (sent_cb), exchange->service);
-      soup_server_message_unpause (message);
+      if (request->runs != NULL)
+        run_streams_add (exchange->service->streams, message, request->runs);
+      else
+        soup_server_message_unpause (message);
     }
   g_signal_handler_disconnect (message, exchange->handler);
   g_object_unref (message);
@@ -625,6 +639,7 @@ service_new (const ServiceSettings *settings, GError **error)
     return NULL;
   self->database_id = database_dup_file_id (settings->database);
   self->feed = live_feed_new (self->worker);
+  self->streams = run_streams_new (self->worker);
   self->server = soup_server_new ("raw-paths", TRUE, "server-header", "lsobs", NULL);
   self->guard = guard_new (self->server);
   soup_server_add_early_handler (self->server, NULL, early_cb, self, NULL);
@@ -673,6 +688,7 @@ service_free (Service *self)
   if (self->server != NULL)
     soup_server_disconnect (self->server);
   g_clear_pointer (&self->feed, live_feed_free);
+  g_clear_pointer (&self->streams, run_streams_free);
   g_clear_pointer (&self->worker, worker_free);
   g_clear_object (&self->server);
   g_clear_pointer (&self->guard, guard_free);

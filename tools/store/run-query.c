@@ -340,6 +340,57 @@ run_query_errors_first (Store *store, const RunQuery *query, char **cursor, GErr
   return g_steal_pointer (&runs);
 }
 
+/* @from: (nullable): NULL: from the beginning of the list, in the order of the query */
+static gboolean
+find_first (Store *store,
+            const RunQuery *query,
+            const Run *from,
+            gboolean *found,
+            LsobsId *id,
+            GError **error)
+{
+  g_autofree char *begin = from != NULL ? make_cursor (from) : NULL;
+  g_autofree char *cursor = NULL;
+  g_autoptr (GPtrArray) runs = NULL;
+  RunQuery first = *query;
+
+  first.limit = 1;
+  first.cursor = begin;
+  first.whole = FALSE;
+  runs = run_query (store, &first, &cursor, error);
+  if (runs == NULL)
+    return FALSE;
+  *found = runs->len > 0;
+  if (*found)
+    *id = ((const Run *) g_ptr_array_index (runs, 0))->id;
+  return TRUE;
+}
+
+gboolean
+run_query_find_neighbour (Store *store,
+                          const RunQuery *query,
+                          const Run *run,
+                          gboolean errors_first,
+                          gboolean is_next,
+                          gboolean *found,
+                          LsobsId *id,
+                          GError **error)
+{
+  gboolean has_failed = run->status == RUN_ERROR;
+  RunQuery half = *query;
+
+  half.oldest_first = is_next == query->oldest_first;
+  if (errors_first)
+    half.has_error = has_failed ? RUN_YES : RUN_NO;
+  if (!find_first (store, &half, run, found, id, error))
+    return FALSE;
+  /* Behind the last one that has failed is the first of the others, and the other way round. */
+  if (*found || !errors_first || has_failed != is_next)
+    return TRUE;
+  half.has_error = has_failed ? RUN_NO : RUN_YES;
+  return find_first (store, &half, NULL, found, id, error);
+}
+
 gboolean
 run_query_count (Store *store, const RunQuery *query, gint64 *n, GError **error)
 {

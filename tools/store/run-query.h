@@ -57,6 +57,21 @@ GPtrArray *run_query_errors_first (Store *store,
                                    char **cursor,
                                    GError **error);
 
+/* Finds the run behind or before one in the list of a query, whatever its limit and cursor are.
+ * @run: may be one that the query does not find: its start time is its place
+ * @errors_first: the list is that of run_query_errors_first ()
+ * @is_next: which one
+ * @found: (out): whether there is one
+ * @id: (out) */
+gboolean run_query_find_neighbour (Store *store,
+                                   const RunQuery *query,
+                                   const Run *run,
+                                   gboolean errors_first,
+                                   gboolean is_next,
+                                   gboolean *found,
+                                   LsobsId *id,
+                                   GError **error);
+
 /* The number of runs that a query finds, on all of its pages. */
 gboolean run_query_count (Store *store, const RunQuery *query, gint64 *n, GError **error);
 
