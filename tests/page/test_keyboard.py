@@ -86,6 +86,78 @@ def test_other_traces_without_list(stage):
     wait_until(lambda: page.address[0] == f'/traces/{stage.desk.ids["failed"]}', lambda: page.address)
 
 
+def seed_jobs(service, project, n):
+    """Traces, of which every fourth has no tag; the newest is the last one."""
+    start = seeds.ago(minutes=30)
+    runs = []
+    for i in range(n):
+        tree = seeds.Tree(project, start + seeds.seconds(i))
+        tree.run(f'job {i:03}', 'chain', None, 0, 0.5, error='no' if i % 10 == 1 else None, tags=['odd'] if i % 4 == 0 else ['even'])
+        runs += tree.runs
+    service.post_runs(runs)
+    return service.project_id(project)
+
+
+def wait_title(page, name):
+    page.browser.find('.trace-title h1', name)
+
+
+def test_neighbours_to_the_end(stage):
+    """The keys follow the list with its filters beyond what it has loaded, also after the page was loaded again."""
+    project = seed_jobs(stage.scratch, 'neighbours', 300)
+    page = Page(stage, stage.scratch)
+    page.open_traces(project, tag='even')
+    page.wait_count('225 traces')
+    # the last one of the first 200 that are loaded: 225 have the tag, of three in four
+    names = [f'job {i:03}' for i in range(299, -1, -1) if i % 4]
+    page.browser.click('.trace-row .trace-name', names[0])
+    wait_title(page, names[0])
+    last = stage.scratch.send('POST', '/page-data/traces', {'project': project, 'tree_filter': 'has(tags, "even")', 'limit': 198})['rows'][-1]
+    page.browser.run('history.pushState(history.state, "", arguments[0]); dispatchEvent(new PopStateEvent("popstate"));', f'/traces/{last["id"]}')
+    for at in range(198, 203):
+        page.browser.press(']')
+        wait_title(page, names[at])
+    page.browser.reload()
+    wait_title(page, names[202])
+    page.browser.find('.tree-row')
+    page.browser.press('[')
+    wait_title(page, names[201])
+    page.browser.press(']')
+    wait_title(page, names[202])
+    for at in range(203, len(names)):
+        page.browser.press(']')
+        wait_title(page, names[at])
+    page.browser.press(']')
+    page.wait_notice('This is the last trace of the list')
+    assert page.browser.find('[aria-label="Next trace"]').member('disabled')
+    # up is the list with its filter
+    page.browser.press('u')
+    page.browser.find('.trace-row')
+    assert page.query == {'tag': 'even'}, page.query
+
+
+def test_neighbours_of_errors_first(stage):
+    """In the list of errors first, the others follow the last error."""
+    project = seed_jobs(stage.scratch, 'neighbours-errors', 22)
+    page = Page(stage, stage.scratch)
+    page.open_traces(project, order='errors')
+    page.browser.click('.trace-row .trace-name', 'job 001')
+    wait_title(page, 'job 001')
+    page.browser.press(']')
+    wait_title(page, 'job 020')
+    page.browser.press('[')
+    wait_title(page, 'job 001')
+    # a newer trace that fails is before it in the list now
+    tree = seeds.Tree('neighbours-errors', seeds.now())
+    tree.run('fresh', 'chain', None, 0, 0.1, error='no')
+    stage.scratch.post_runs(tree.runs)
+    for name in ('job 011', 'job 021', 'fresh'):
+        page.browser.press('[')
+        wait_title(page, name)
+    page.browser.press('[')
+    page.wait_notice('This is the first trace of the list')
+
+
 def test_help(stage):
     """? tells all keys, and what has the focus gets it back."""
     page = Page(stage, stage.desk)

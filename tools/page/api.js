@@ -70,6 +70,7 @@ export const api = {
     deleteProject: id => ask('DELETE', `/sessions/${part(id)}`),
 
     listTraces: (body, signal) => ask('POST', '/page-data/traces', body, signal),
+    getNeighbours: (body, signal) => ask('POST', '/page-data/neighbours', body, signal),
     clearTraces: body => ask('POST', '/page-data/clear', body),
     getTrace: (id, since, signal) => ask('GET', `/page-data/traces/${part(id)}?${query({since})}`, undefined, signal),
     deleteTrace: id => ask('POST', '/runs/delete', {trace_ids: [id]}),

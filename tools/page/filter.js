@@ -100,6 +100,13 @@ export function makeRequest(query) {
     };
 }
 
+// What of a query makes a list: the filters and the order. Returns: text of a query, with its mark, or an empty one
+export function listOf(query) {
+    const entries = [...query].filter(([name]) => name === 'order' || PARAMETERS.includes(name));
+
+    return entries.length > 0 ? `?${new URLSearchParams(entries)}` : '';
+}
+
 // Whether there is a filter at all.
 export function isFiltered(query) {
     return PARAMETERS.some(name => query.has(name));

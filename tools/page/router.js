@@ -64,10 +64,19 @@ export function startRouter(onChange) {
     listener(readAddress());
 }
 
-// Goes to an address of the page.
-export function go(address) {
-    history.pushState(null, '', address);
+// Goes to an address of the page. What is remembered stays with it in the history of the tab: readMemory () has it
+// then, also when the page is loaded again.
+export function go(address, memory = null) {
+    history.pushState(memory, '', address);
     listener(readAddress());
+}
+
+export function readMemory() {
+    return history.state;
+}
+
+export function remember(memory) {
+    history.replaceState(memory, '');
 }
 
 // Sets parameters of the query; null takes one away. Without push, the back button does not come to the
@@ -83,6 +92,6 @@ export function setQuery(values, {push = false} = {}) {
     }
     if (url.href === location.href)
         return;
-    history[push ? 'pushState' : 'replaceState'](null, '', url);
+    history[push ? 'pushState' : 'replaceState'](history.state, '', url);
     listener(readAddress());
 }

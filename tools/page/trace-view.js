@@ -4,7 +4,7 @@
 //   run (the selected one), root (of the part that is shown), tab, compare (a run to compare with)
 
 import {_, ngettext} from './words.js';
-import {addresses, go, setQuery} from './router.js';
+import {addresses, go, readMemory, remember, setQuery} from './router.js';
 import {api, exportOfTrace} from './api.js';
 import {confirmDialog} from './dialog.js';
 import {copyText, notify, say, tellFailure} from './notice.js';
@@ -13,6 +13,7 @@ import {fill, h} from './element.js';
 import {figure, statusSign} from './run-signs.js';
 import {formatCost, formatCount, formatDuration, formatExactTime, formatNumber, formatTime, nameStatus} from './format.js';
 import {icon} from './icons.js';
+import {listOf, makeRequest} from './filter.js';
 import {latencyOf, TraceModel} from './trace-model.js';
 import {live, paced} from './live.js';
 import {makeSplitter} from './splitter.js';
@@ -26,6 +27,8 @@ import {toLine} from './plain-text.js';
 const GROW_MS = 1000;
 const SEARCH_DELAY_MS = 200;
 const MAX_FOUND = 100;
+// After a change in the project, the traces beside this one may be others.
+const NEIGHBOURS_MS = 300;
 
 const narrow = matchMedia('(max-width: 760px)');
 
@@ -49,6 +52,9 @@ export function showTrace(host, address, signal) {
         h('div', {class: 'tree-tools'}, h('div', {class: 'search'}, icon('search'), search, found)), rootBar, tree.element);
     const body = h('div', {class: 'trace-body'}, treeSide, makeSplitter(treeSide), panel.element);
     let trace = null;
+    let list = '';
+    let neighbours = {previous: null, next: null};
+    let isLeaving = false;
     let change = null;
     let growth = 0;
     let changed = new Set();
@@ -99,33 +105,59 @@ export function showTrace(host, address, signal) {
 
     // --- other traces ---
 
-    // Those of the list from which the trace was opened. A list with filters, or in another order, ends where it
-    // ends; else the traces of the project follow.
-    function neighbours() {
-        const place = recallTraces(trace?.project?.id);
-        const index = place ? place.ids.indexOf(id) : -1;
-        const isAll = index < 0 || !place.address.includes('?');
+    // The list that the trace is in: the one it was opened from, with its filters and its order; it stays so along
+    // that list. Else it is that of the project.
+    function findList() {
+        const memory = readMemory();
+        const project = trace.project?.id;
+        const place = recallTraces(project);
 
-        return {
-            previous: index > 0 ? place.ids[index - 1] : isAll ? trace?.previous : null,
-            next: index >= 0 && index < place.ids.length - 1 ? place.ids[index + 1] : isAll ? trace?.next : null,
-        };
+        if (memory?.project === project && typeof memory?.list === 'string')
+            list = memory.list;
+        else if (place?.ids.includes(id))
+            list = listOf(new URL(place.address, location.href).searchParams);
+        remember({...memory, project, list});
     }
 
-    function goTo(other, message) {
-        if (other)
-            go(addresses.trace(other));
+    // The service knows the list to its end, and as it is now.
+    async function findNeighbours() {
+        const answer = await api.getNeighbours(
+            {project: trace.project.id, ...makeRequest(new URLSearchParams(list)), trace: id}, signal);
+
+        neighbours = {previous: answer.previous ?? null, next: answer.next ?? null};
+        showNeighbours();
+    }
+
+    function showNeighbours() {
+        for (const [name, button] of Object.entries(steps))
+            button.disabled = neighbours[name] === null;
+    }
+
+    async function goTo(name, message) {
+        if (!trace || isLeaving)
+            return;
+        isLeaving = true;
+        await tellFailure(findNeighbours());
+        isLeaving = false;
+        if (signal.aborted)
+            return;
+        if (neighbours[name])
+            go(addresses.trace(neighbours[name]), {project: trace.project.id, list});
         else
             notify(message);
     }
 
-    const goPrevious = () => goTo(neighbours().previous, _('This is the first trace of the list'));
-    const goNext = () => goTo(neighbours().next, _('This is the last trace of the list'));
+    const goPrevious = () => goTo('previous', _('This is the first trace of the list'));
+    const goNext = () => goTo('next', _('This is the last trace of the list'));
+    const steps = {
+        previous: squareButton('back', _('Previous trace'), goPrevious), next: squareButton('next', _('Next trace'), goNext),
+    };
+    const findNeighboursSoon = paced(() => findNeighbours().catch(() => null), signal, NEIGHBOURS_MS);
 
     function upAddress() {
         const project = trace?.project?.id;
 
-        return project ? recallTraces(project)?.address ?? addresses.traces(project) : addresses.projects();
+        return project ? recallTraces(project)?.address ?? addresses.traces(project) + list : addresses.projects();
     }
 
     async function remove() {
@@ -141,7 +173,6 @@ export function showTrace(host, address, signal) {
 
     function showHead() {
         const top = model.children(null)[0];
-        const {previous, next} = neighbours();
 
         if (!top)
             return;
@@ -160,16 +191,13 @@ export function showTrace(host, address, signal) {
                 }, formatCount(top.tokens.total))),
                 top.cost > 0 && figure(_('Cost'), formatCost(top.cost))),
             h('div', {class: 'trace-actions'},
-                squareButton('back', _('Previous trace'), goPrevious),
-                squareButton('next', _('Next trace'), goNext),
+                steps.previous, steps.next,
                 squareButton('chain', _('Copy the link'), () => copyText(location.href, _('The link is on the clipboard'))),
                 h('a', {
                     class: 'button quiet square', href: exportOfTrace(id), download: `trace-${id}.jsonl`, title: _('Export the trace'),
                     'aria-label': _('Export the trace'),
                 }, icon('export')),
                 squareButton('trash', _('Delete the trace'), remove)));
-        head.querySelector('.trace-actions').children[0].disabled = !previous;
-        head.querySelector('.trace-actions').children[1].disabled = !next;
         setTrail([[_('Projects'), addresses.projects()], [trace.project?.name ?? _('Project'), upAddress()], [top.name, '']]);
     }
 
@@ -254,7 +282,7 @@ export function showTrace(host, address, signal) {
         changed = new Set();
         isStale = false;
         const answer = await api.getTrace(id, all ? null : change, signal);
-        trace = {...trace, ...answer, previous: answer.previous ?? null, next: answer.next ?? null};
+        trace = {...trace, ...answer};
         change = answer.change;
         if (all)
             model.replace(answer.runs);
@@ -273,6 +301,8 @@ export function showTrace(host, address, signal) {
         here.forEach(run => changed.add(run.id));
         if (here.length > 0 && trace)
             refreshSoon();
+        if (trace && event.detail.some(run => run.root && run.project === trace.project?.id))
+            findNeighboursSoon();
     }, {signal});
     live.addEventListener('feedback', event => {
         if (event.detail.some(run => run.id === panel.runId))
@@ -318,6 +348,12 @@ export function showTrace(host, address, signal) {
         change = trace.change;
         model.merge(trace.runs);
         rememberTrace(trace.project?.id, id);
+        findList();
+        if (list === '')
+            neighbours = {previous: trace.previous ?? null, next: trace.next ?? null};
+        else
+            findNeighboursSoon();
+        showNeighbours();
         fill(host, head, body);
         body.classList.toggle('run-open', narrow.matches && address.query.has('run'));
         model.root = address.query.get('root');
