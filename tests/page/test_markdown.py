@@ -246,3 +246,20 @@ def test_thread(stage):
     page.browser.find('.turn strong', 'train')
     page.press_button('Source', '.turn')
     page.browser.find('.turn .prose .text', 'By **train**.')
+
+
+def test_answers_without_messages(stage):
+    """What a chain answers may be Markdown, too; what a tool takes and gives is data."""
+    tree = seeds.Tree('markdown-values', seeds.ago(minutes=2))
+    root = tree.run('answer', 'chain', None, 0, 1, {'question': 'How?'}, {'answer': 'By **train**.', 'n': 2})
+    tree.run('run code', 'tool', root, 0.1, 0.2, {'code': 'a **b** c'}, {'text': 'also **plain**'})
+    stage.scratch.post_runs(tree.runs)
+    page = Page(stage, stage.scratch)
+    page.open_trace(root)
+    page.browser.find(f'{BODY} .output-part strong', 'train')
+    page.press_button('Source', f'{BODY} .output-part')
+    page.browser.find(f'{BODY} .output-part .prose .text', 'By **train**.')
+    assert len(page.browser.find_all(f'{BODY} .source-switch')) == 1
+    page.select('run code')
+    page.browser.find(f'{BODY} .output-part', 'also **plain**')
+    assert not page.browser.is_there(f'{BODY} .source-switch') and not page.browser.is_there(f'{BODY} .rich')

@@ -238,3 +238,29 @@ def test_chart_keys(stage):
     page.browser.press('End', 'Enter')
     page.browser.find(ROW)
     assert 'from' in page.query and 'to' in page.query
+
+
+def test_long_thread(stage):
+    """A thread of very many traces is shown to its end."""
+    runs = []
+    start = seeds.ago(minutes=30)
+    for i in range(620):
+        tree = seeds.Tree('long-thread', start + seeds.seconds(i), 'endless')
+        tree.run(f'turn {i}', 'chain', None, 0, 0.5, {'question': f'question {i}'}, {'answer': f'answer {i}'})
+        runs += tree.runs
+    stage.scratch.post_runs(runs)
+    page = Page(stage, stage.scratch)
+    page.open(f'/projects/{stage.scratch.project_id("long-thread")}/threads?thread=endless')
+    page.browser.find('.turn', 'question 499')
+    page.wait_live()
+    assert len(page.browser.find_all('.turn')) == 500
+    page.press_button('Show later traces')
+    page.browser.find('.turn', 'question 619')
+    assert len(page.browser.find_all('.turn')) == 620 and not page.has_button('Show later traces')
+    # the keys go on where it was, and what comes is shown behind all of them
+    assert page.browser.run('return document.activeElement.textContent') == 'turn 500'
+    tree = seeds.Tree('long-thread', seeds.now(), 'endless')
+    tree.run('last', 'chain', None, 0, 0.1, {'question': 'the last question'})
+    stage.scratch.post_runs(tree.runs)
+    page.browser.find('.turn', 'the last question')
+    assert len(page.browser.find_all('.turn')) == 621

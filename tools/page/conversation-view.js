@@ -117,12 +117,13 @@ export function makeMessages(all, key) {
     return fill(box, more, messages.slice(before).map((message, i) => make(message, before + i)));
 }
 
-// Inputs or outputs: as a conversation if they are one, else for reading.
-export function makeContents(value, key) {
+// Inputs or outputs: as a conversation if they are one, else for reading. Where people or models speak, and not
+// programs, texts may be Markdown: isProse
+export function makeContents(value, key, isProse = false) {
     const conversation = readConversation(value);
 
     if (!conversation)
-        return [makeValue(value)];
+        return [makeValue(value, 0, isProse ? makeProse : makeText)];
     const rest = Object.entries(conversation.rest).filter(([, one]) => one !== null && one !== undefined);
 
     return [

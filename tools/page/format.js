@@ -59,6 +59,13 @@ export function formatCost(dollars) {
     }).format(dollars);
 }
 
+// The same with two digits that count, for where there is little room.
+export function formatShortCost(dollars) {
+    return isNumber(dollars) && dollars > 0 && dollars < 0.01
+        ? formatter(Intl.NumberFormat, {style: 'currency', currency: 'USD', currencyDisplay: 'narrowSymbol', maximumSignificantDigits: 2}).format(dollars)
+        : formatCost(dollars);
+}
+
 export function formatPercent(share) {
     return isNumber(share) ? formatter(Intl.NumberFormat, {style: 'percent', maximumFractionDigits: 1}).format(share) : '';
 }

@@ -9,7 +9,7 @@
 import {_, loadWords} from './words.js';
 import {attachNotices} from './notice.js';
 import {attachShell, setTrail} from './shell.js';
-import {emptyState} from './states.js';
+import {asPage, emptyState} from './states.js';
 import {fill, h} from './element.js';
 import {live} from './live.js';
 import {onStranger} from './api.js';
@@ -32,7 +32,7 @@ function isSame(a, b) {
 
 function showMissing(host) {
     setTrail([[_('Not found'), '']]);
-    fill(host, emptyState('search', _('There is no such page'), h('p', {}, h('a', {class: 'button', href: '/'}, _('Go to the projects')))));
+    fill(host, asPage(emptyState('search', _('There is no such page'), h('p', {}, h('a', {class: 'button', href: '/'}, _('Go to the projects'))))));
     return {};
 }
 
@@ -61,8 +61,8 @@ function showStranger() {
     current?.scope.abort();
     setViewKeys(null);
     document.title = 'lsobs';
-    fill(page, h('main', {class: 'stranger'}, emptyState('system', _('Open the page by its address with the token'),
-        h('p', {}, _('“lsobs serve” prints that address in its terminal, and “lsobs serve --open” opens it.')))));
+    fill(page, h('main', {class: 'stranger'}, asPage(emptyState('system', _('Open the page by its address with the token'),
+        h('p', {}, _('“lsobs serve” prints that address in its terminal, and “lsobs serve --open” opens it.'))))));
 }
 
 await loadWords();

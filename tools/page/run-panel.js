@@ -16,12 +16,15 @@ import {JsonView} from './json-view.js';
 import {keepState} from './keep.js';
 import {makeContents} from './conversation-view.js';
 import {makeDetails} from './run-details.js';
+import {makeSourceSwitch} from './markdown-view.js';
 import {makeText} from './long-text.js';
 import {paced} from './live.js';
 import {setQuery} from './router.js';
 import {toLine} from './plain-text.js';
 
 const SAFE_IMAGES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif', 'image/bmp'];
+// Runs that work for programs: what they take and give is data.
+const DATA_TYPES = ['tool', 'retriever', 'embedding', 'parser'];
 const TABS = ['run', 'json', 'details', 'feedback'];
 
 function isEmpty(value) {
@@ -239,20 +242,23 @@ export class RunPanel {
 
     #makeRun() {
         const {run, attachments} = this.#answer;
+        const isProse = !DATA_TYPES.includes(run.run_type);
+        // The messages of a conversation have a switch each.
         const part = (label, name, contents, value) => h('section', {class: `part ${name}`},
-            h('div', {class: 'part-head'}, h('h3', {}, label), value !== undefined && h('button', {
+            h('div', {class: 'part-head'}, h('h3', {}, label), Array.isArray(contents) && contents.length === 1 &&
+                makeSourceSwitch(contents, `${name}-source`), value !== undefined && h('button', {
                 type: 'button', class: 'button quiet square', title: _('Copy'), 'aria-label': _('Copy: {name}', {name: label}),
                 on: {click: () => copyText(typeof value === 'string' ? value : JSON.stringify(value, null, 2), _('It is on the clipboard'))},
             }, icon('copy'))), contents);
 
         return [
             run.error && part(_('Error'), 'error-part', makeText(run.error, 'code'), run.error),
-            part(_('Input'), 'input-part', isEmpty(run.inputs) ? h('p', {class: 'none'}, _('No input')) : makeContents(run.inputs, 'in'),
+            part(_('Input'), 'input-part', isEmpty(run.inputs) ? h('p', {class: 'none'}, _('No input')) : makeContents(run.inputs, 'in', isProse),
                 isEmpty(run.inputs) ? undefined : run.inputs),
             attachments?.length > 0 && part(_('Attachments'), 'attachments', h('div', {class: 'attachment-list'}, attachments.map(makeAttachment))),
             part(_('Output'), 'output-part', isEmpty(run.outputs)
                 ? h('p', {class: 'none'}, run.status === 'pending' ? _('The run goes on: no output yet') : _('No output'))
-                : makeContents(run.outputs, 'out'), isEmpty(run.outputs) ? undefined : run.outputs),
+                : makeContents(run.outputs, 'out', isProse), isEmpty(run.outputs) ? undefined : run.outputs),
         ];
     }
 }

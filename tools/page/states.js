@@ -17,6 +17,14 @@ export function emptyState(name, title, ...contents) {
     return h('div', {class: 'empty'}, h('div', {class: 'empty-icon'}, icon(name)), h('h2', {}, title), contents);
 }
 
+// The same as all that a view shows: its title is that of the page.
+export function asPage(state) {
+    const title = state.querySelector('h2');
+
+    title.replaceWith(h('h1', {}, title.textContent));
+    return state;
+}
+
 // A command to type, with a button that copies it.
 export function commandLine(command) {
     return h('div', {class: 'command'}, h('code', {}, command), h('button', {

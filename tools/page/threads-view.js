@@ -19,11 +19,14 @@ import {makeValue} from './value-view.js';
 import {readConversation} from './conversation.js';
 import {makeTitle, setTrail} from './shell.js';
 import {statusSign} from './run-signs.js';
+import {tellFailure} from './notice.js';
 import {tabsOfProject} from './traces-view.js';
 import {cut, toLine} from './plain-text.js';
 import {VirtualList} from './virtual-list.js';
 
 const ROW_HEIGHT = 84;
+// Traces of a thread that are shown at once.
+const AT_ONCE = 500;
 
 function makeRow(row, shown) {
     const time = parseTime(row.last_time);
@@ -91,6 +94,7 @@ export function showThreads(host, address, signal) {
     let cursor = null;
     let isLoading = false;
     let shown = null;
+    let goal = AT_ONCE;
 
     side.append(list.element);
     signal.addEventListener('abort', () => list.dispose());
@@ -125,19 +129,47 @@ export function showThreads(host, address, signal) {
         list.setItems([...list.items, ...answer.rows.filter(row => !known.has(row.thread))]);
     }
 
+    // Returns: {traces, next: where the rest begins, or null}
+    async function loadTurns(thread, from, n) {
+        const traces = [];
+        let next = from;
+
+        do {
+            const answer = await api.getThread(project, thread, next, signal);
+
+            traces.push(...answer.traces ?? []);
+            next = answer.cursor ?? null;
+        } while (next && traces.length < n);
+        return {traces, next};
+    }
+
+    // A button that shows the traces behind a place in its own.
+    function makeMore(thread, from) {
+        const button = h('button', {type: 'button', class: 'button more'}, _('Show later traces'));
+
+        button.addEventListener('click', async () => {
+            button.disabled = true;
+            const found = await tellFailure(loadTurns(thread, from, AT_ONCE));
+            button.disabled = false;
+            // The thread was shown again meanwhile.
+            if (!found || !button.isConnected)
+                return;
+            const turns = found.traces.map(makeTurn);
+            goal += AT_ONCE;
+            button.replaceWith(...turns, ...found.next ? [makeMore(thread, found.next)] : []);
+            turns[0]?.querySelector('a').focus();
+        });
+        return button;
+    }
+
     async function loadThread() {
         const thread = address.query.get('thread');
 
         if (!thread)
             return;
-        const traces = [];
-        let next = null;
-        do {
-            const answer = await api.getThread(project, thread, next, signal);
-
-            traces.push(...answer.traces ?? answer.rows ?? []);
-            next = answer.cursor;
-        } while (next && traces.length < 500);
+        if (thread !== shown)
+            goal = AT_ONCE;
+        const {traces, next} = await loadTurns(thread, null, goal);
         if (thread !== address.query.get('thread'))
             return;
         const change = () => fill(conversation,
@@ -145,7 +177,7 @@ export function showThreads(host, address, signal) {
                 h('button', {type: 'button', class: 'button quiet square narrow-only', 'aria-label': _('Back to the threads'), on: {click: () => setQuery({thread: null})}}, icon('back')),
                 h('h2', {}, h('bdi', {}, toLine(thread))),
                 h('a', {class: 'button quiet', href: `${addresses.traces(project)}?thread=${encodeURIComponent(thread)}`}, icon('filter'), _('Its traces'))),
-            traces.length > 0 ? traces.map(makeTurn) : emptyState('thread', _('This thread has no traces')));
+            traces.length > 0 ? traces.map(makeTurn) : emptyState('thread', _('This thread has no traces')), next && makeMore(thread, next));
         if (shown === thread)
             keepState(conversation, change);
         else

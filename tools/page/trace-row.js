@@ -4,7 +4,7 @@
 
 import {_} from './words.js';
 import {addresses} from './router.js';
-import {formatCost, formatCount, formatDuration, formatExactTime, formatNumber, formatTime, isNumber, nameStatus, parseTime} from './format.js';
+import {formatCost, formatCount, formatDuration, formatExactTime, formatNumber, formatShortCost, formatTime, isNumber, nameStatus, parseTime} from './format.js';
 import {h} from './element.js';
 import {statusSign} from './run-signs.js';
 import {toLine} from './plain-text.js';
@@ -61,5 +61,5 @@ export function makeTraceRow(row) {
         cell('number tokens', _('Tokens'), tokens.total ? h('span', {
             title: _('{input} in, {output} out', {input: formatNumber(tokens.input ?? 0), output: formatNumber(tokens.output ?? 0)}),
         }, formatCount(tokens.total)) : ''),
-        cell('number cost', _('Cost'), row.cost ? formatCost(row.cost) : ''));
+        cell('number cost', _('Cost'), row.cost ? h('span', {title: formatCost(row.cost)}, formatShortCost(row.cost)) : ''));
 }

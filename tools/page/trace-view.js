@@ -8,7 +8,7 @@ import {addresses, go, readMemory, remember, setQuery} from './router.js';
 import {api, exportOfTrace} from './api.js';
 import {confirmDialog} from './dialog.js';
 import {copyText, notify, say, tellFailure} from './notice.js';
-import {errorState, skeleton} from './states.js';
+import {asPage, errorState, skeleton} from './states.js';
 import {fill, h} from './element.js';
 import {figure, statusSign} from './run-signs.js';
 import {formatCost, formatCount, formatDuration, formatExactTime, formatNumber, formatTime, nameStatus} from './format.js';
@@ -55,6 +55,7 @@ export function showTrace(host, address, signal) {
     let list = '';
     let neighbours = {previous: null, next: null};
     let isLeaving = false;
+    let loaded = null;
     let change = null;
     let growth = 0;
     let changed = new Set();
@@ -134,12 +135,15 @@ export function showTrace(host, address, signal) {
     }
 
     async function goTo(name, message) {
-        if (!trace || isLeaving)
+        if (isLeaving)
             return;
         isLeaving = true;
-        await tellFailure(findNeighbours());
+        // A key may be pressed before the trace is there.
+        await loaded;
+        if (trace && !signal.aborted)
+            await tellFailure(findNeighbours());
         isLeaving = false;
-        if (signal.aborted)
+        if (!trace || signal.aborted)
             return;
         if (neighbours[name])
             go(addresses.trace(neighbours[name]), {project: trace.project.id, list});
@@ -312,7 +316,7 @@ export function showTrace(host, address, signal) {
         if ((event.detail.traces ?? []).includes(id) || (event.detail.projects ?? []).includes(trace?.project?.id)) {
             clearInterval(growth);
             notify(_('This trace was deleted'));
-            fill(body, errorState({status: 404}));
+            fill(body, asPage(errorState({status: 404})));
             fill(head);
         }
     }, {signal});
@@ -339,10 +343,10 @@ export function showTrace(host, address, signal) {
                 return;
             if (error.status === 404)
                 setTrail([[_('Projects'), addresses.projects()], [_('Not found'), '']]);
-            fill(host, errorState(error, () => {
+            fill(host, asPage(errorState(error, () => {
                 fill(host, head, body);
                 load();
-            }));
+            })));
             return;
         }
         change = trace.change;
@@ -386,7 +390,7 @@ export function showTrace(host, address, signal) {
 
     setTrail([[_('Projects'), addresses.projects()], ['…', '']]);
     fill(host, skeleton(12));
-    load();
+    loaded = load();
     return {
         update,
         keys(event) {

@@ -17,13 +17,14 @@ function makeScalar(value) {
     return h('span', {class: `scalar ${type}`}, String(value));
 }
 
-function makeMembers(entries, total, depth, isList) {
+// makeString: how the texts of members are made
+function makeMembers(entries, total, depth, isList, makeString) {
     const list = h('dl', {class: isList ? 'members items' : 'members'},
         entries.map(([name, value]) => {
             const isBig = typeof value === 'object' && value !== null || typeof value === 'string' && (value.length > 60 || value.includes('\n'));
 
             return h('div', {class: isBig ? 'member big' : 'member'},
-                h('dt', {}, h('bdi', {}, toLine(name))), h('dd', {}, makeValue(value, depth + 1)));
+                h('dt', {}, h('bdi', {}, toLine(name))), h('dd', {}, typeof value === 'string' && value !== '' ? makeString(value) : makeValue(value, depth + 1)));
         }));
 
     if (total === entries.length)
@@ -32,9 +33,10 @@ function makeMembers(entries, total, depth, isList) {
         ngettext('{n} more is in the JSON view', '{n} more are in the JSON view', total - entries.length)));
 }
 
-export function makeValue(value, depth = 0) {
+// makeString: how a text is made, and those of the members; those farther down are as they are
+export function makeValue(value, depth = 0, makeString = makeText) {
     if (typeof value === 'string')
-        return value === '' ? h('span', {class: 'none'}, _('(empty)')) : makeText(value);
+        return value === '' ? h('span', {class: 'none'}, _('(empty)')) : makeString(value);
     if (typeof value !== 'object' || value === null)
         return makeScalar(value);
     const entries = Array.isArray(value) ? value.map((one, i) => [String(i), one]) : Object.entries(value);
@@ -43,5 +45,5 @@ export function makeValue(value, depth = 0) {
         return h('span', {class: 'none'}, Array.isArray(value) ? '[]' : '{}');
     if (depth >= MAX_DEPTH)
         return makeText(JSON.stringify(value, null, 2), 'code');
-    return makeMembers(entries.slice(0, MAX_MEMBERS), entries.length, depth, Array.isArray(value));
+    return makeMembers(entries.slice(0, MAX_MEMBERS), entries.length, depth, Array.isArray(value), makeString);
 }
