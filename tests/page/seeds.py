@@ -388,3 +388,61 @@ class Streaming:
         if error:
             value['error'] = error
         self.service.patch_runs([value])
+
+
+MARKDOWN = '''# Trip to Vigo
+
+Take the **Celta** at *08:13*, not the ~~bus~~; ask for `--seat window`.
+The line breaks here.
+
+## What to do
+
+1. Buy the ticket at [the railway](https://www.cp.pt/en?a=b(c)).
+2. Bring:
+   - an ID
+   - [x] water
+3. See https://example.org/vigo/, and <https://example.org/porto>.
+
+| Train | Price |
+|:------|------:|
+| Celta 420 | 14.75 € |
+| Celta 422 | `14.75` € |
+
+```python
+def price (train):
+\treturn 14.75  # <b>euros</b>
+```
+
+> It rains *often*.
+
+---
+
+![the map](https://example.org/map.png)
+'''
+
+MARKDOWN_ATTACK = '''# <img src=x onerror="window.lsobsAttacked=1">
+
+[run](javascript:window.lsobsAttacked=2) [data](data:text/html,<script>window.lsobsAttacked=3</script>)
+[vb]( vbscript:x ) [tab](java\tscript:window.lsobsAttacked=4) [file](file:///etc/passwd) [own](/page-data/export)
+[slashes](//evil.invalid/a) [name](https://bank.example@evil.invalid/b) [upper](JaVaScRiPt:window.lsobsAttacked=5)
+[shown](https://evil.invalid/c) [https://bank.example/](https://evil.invalid/d) <javascript:window.lsobsAttacked=6>
+[letters](https://b\u0430nk.example/e) [turned](https://evil.invalid/\u202egnp.exe) https://evil.invalid/f"onmouseover="window.lsobsAttacked=7
+![pixel](https://evil.invalid/pixel.png) ![](javascript:window.lsobsAttacked=8) ![drawing](data:image/svg+xml,<svg/onload=window.lsobsAttacked=9>)
+<script>window.lsobsAttacked=10</script> <a href="javascript:window.lsobsAttacked=11">x</a> &lt;b&gt; \u202ereversed
+
+| <iframe src=https://evil.invalid/g> | [a](javascript:window.lsobsAttacked=12) |
+|---|---|
+| <svg onload=window.lsobsAttacked=13> | x |
+
+```" onload="window.lsobsAttacked=14
+</code></pre><script>window.lsobsAttacked=15</script>
+```
+'''
+
+
+def talk(project, *answers):
+    """A trace with messages of a model. Returns: its tree"""
+    tree = Tree(project, ago(minutes=1))
+    tree.run('answer', 'llm', None, 0, 1, {'messages': [{'role': 'user', 'content': 'Where *to*?'}]},
+             {'messages': [{'role': 'assistant', 'content': answer} for answer in answers]})
+    return tree

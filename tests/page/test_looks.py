@@ -28,6 +28,16 @@ def streaming(stage):
     return stage.live_service
 
 
+def markdown(stage):
+    """A conversation with all marks of Markdown."""
+    if not hasattr(stage, 'markdown_service'):
+        stage.markdown_service = stage.new_service()
+        tree = seeds.talk('guide', seeds.MARKDOWN)
+        stage.markdown_service.post_runs(tree.runs)
+        stage.markdown_service.root = tree.root
+    return stage.markdown_service
+
+
 # What to open, what is there then, and what to do before it is looked at; by the name of the picture.
 def views(stage):
     desk, large, hostile, live = stage.desk, stage.large, stage.hostile, streaming(stage)
@@ -73,6 +83,7 @@ def views(stage):
         'trace-hostile': (hostile, f'/traces/{hostile.ids["root"]}', TREE_ROW, None),
         'trace-root': (desk, f'{good}?root={ids["good-model"]}', TREE_ROW, None),
         'run': (desk, model, TREE_ROW, open_run),
+        'run-markdown': (markdown(stage), f'/traces/{markdown(stage).root}', TREE_ROW, open_run),
         'run-failed': (stage.failed, f'/traces/{stage.failed.tree.root}', TREE_ROW, open_run),
         'run-pictures': (desk, f'/traces/{ids["pictures"]}', TREE_ROW, open_run),
         'run-hostile': (hostile, f'/traces/{hostile.ids["root"]}?run={hostile.ids["model"]}', TREE_ROW, open_run),
@@ -83,6 +94,7 @@ def views(stage):
         'compare': (desk, f'{good}?compare={ids["talk-2"]}', TREE_ROW, open_run),
         'compare-choice': (desk, good, TREE_ROW, lambda page: (open_run(page), page.press_button('Compare with another run'),
                                                                page.browser.find('.choice'))),
+        'no-page': (desk, '/projects/x/y', '.empty', None),
         'missing': (desk, '/traces/00000000-0000-4000-8000-000000000000', '[role=alert]', None),
     }
 
@@ -153,7 +165,7 @@ def read_axe(file):
 
 
 def check_axe(stage, page, name):
-    """What axe-core calls serious or critical. Returns: lines"""
+    """What axe-core calls moderate, serious or critical. Returns: lines"""
     page.browser.run(read_axe(stage.axe))
     results = page.browser.run_async('''
         const results = await axe.run(document, {resultTypes: ['violations']});
@@ -161,7 +173,7 @@ def check_axe(stage, page, name):
             nodes: one.nodes.map(node => [node.html.slice(0, 160), node.failureSummary.replace(/\\s+/g, ' ').slice(0, 200)])}));''')
     lines = []
     for one in results:
-        if one['impact'] in ('serious', 'critical'):
+        if one['impact'] in ('moderate', 'serious', 'critical'):
             lines.append(f'{name}: {one["id"]}: {one["help"]}: {one["nodes"][:3]}')
         else:
             print(f'# axe, {one["impact"]}, in {name}: {one["id"]}: {one["nodes"][:1]}', flush=True)
@@ -297,6 +309,11 @@ def test_all_languages(stage):
         words = json.loads(body)
         assert status == 200 and words['lang'] == name.replace('_', '-'), (name, words.get('lang'))
         check_fits(page, f'the list in {name}')
+        wide = page.browser.run('''
+            return [...document.querySelectorAll('.row-head .cell, .trace-row .number')].filter(cell => cell.clientWidth > 1 &&
+                cell.scrollWidth > cell.clientWidth).map(cell => [cell.textContent, cell.scrollWidth, cell.clientWidth])''')
+        assert not wide, (name, wide)
+        assert page.browser.find('.filter-line').rect['height'] < 60, f'the filters take two lines in {name}'
         heads = page.browser.texts('[role=columnheader]')
         for message in ('Input and output', 'First token'):
             assert words['words'].get(message, message) in heads, (name, heads)

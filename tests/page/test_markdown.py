@@ -5,65 +5,8 @@ import random
 
 from page import BODY, Page
 from webdriver import wait_until
+from seeds import MARKDOWN, MARKDOWN_ATTACK, talk
 import seeds
-
-WRITTEN = '''# Trip to Vigo
-
-Take the **Celta** at *08:13*, not the ~~bus~~; ask for `--seat window`.
-The line breaks here.
-
-## What to do
-
-1. Buy the ticket at [the railway](https://www.cp.pt/en?a=b(c)).
-2. Bring:
-   - an ID
-   - [x] water
-3. See https://example.org/vigo/, and <https://example.org/porto>.
-
-| Train | Price |
-|:------|------:|
-| Celta 420 | 14.75 € |
-| Celta 422 | `14.75` € |
-
-```python
-def price (train):
-\treturn 14.75  # <b>euros</b>
-```
-
-> It rains *often*.
-
----
-
-![the map](https://example.org/map.png)
-'''
-
-ATTACK = '''# <img src=x onerror="window.lsobsAttacked=1">
-
-[run](javascript:window.lsobsAttacked=2) [data](data:text/html,<script>window.lsobsAttacked=3</script>)
-[vb]( vbscript:x ) [tab](java\tscript:window.lsobsAttacked=4) [file](file:///etc/passwd) [own](/page-data/export)
-[slashes](//evil.invalid/a) [name](https://bank.example@evil.invalid/b) [upper](JaVaScRiPt:window.lsobsAttacked=5)
-[shown](https://evil.invalid/c) [https://bank.example/](https://evil.invalid/d) <javascript:window.lsobsAttacked=6>
-[letters](https://b\u0430nk.example/e) [turned](https://evil.invalid/\u202egnp.exe) https://evil.invalid/f"onmouseover="window.lsobsAttacked=7
-![pixel](https://evil.invalid/pixel.png) ![](javascript:window.lsobsAttacked=8) ![drawing](data:image/svg+xml,<svg/onload=window.lsobsAttacked=9>)
-<script>window.lsobsAttacked=10</script> <a href="javascript:window.lsobsAttacked=11">x</a> &lt;b&gt; \u202ereversed
-
-| <iframe src=https://evil.invalid/g> | [a](javascript:window.lsobsAttacked=12) |
-|---|---|
-| <svg onload=window.lsobsAttacked=13> | x |
-
-```" onload="window.lsobsAttacked=14
-</code></pre><script>window.lsobsAttacked=15</script>
-```
-'''
-
-
-def talk(project, *answers):
-    """A trace with messages of a model. Returns: its tree"""
-    tree = seeds.Tree(project, seeds.ago(minutes=1))
-    tree.run('answer', 'llm', None, 0, 1, {'messages': [{'role': 'user', 'content': 'Where *to*?'}]},
-             {'messages': [{'role': 'assistant', 'content': answer} for answer in answers]})
-    return tree
-
 
 def open_talk(stage, *answers):
     page = Page(stage, stage.scratch)
@@ -80,7 +23,7 @@ LINKS = f'''
 
 def test_rich(stage):
     """What each mark of Markdown becomes."""
-    page = open_talk(stage, WRITTEN)
+    page = open_talk(stage, MARKDOWN)
     rich = f'{BODY} .assistant .rich'
     page.browser.find(rich)
 
@@ -107,7 +50,7 @@ def test_rich(stage):
 
 def test_links(stage):
     """A link says where it leads, and leads only to the web, to a tab that knows nothing of this one."""
-    page = open_talk(stage, WRITTEN)
+    page = open_talk(stage, MARKDOWN)
     page.browser.find(f'{BODY} a')
     links = page.browser.run(LINKS)
     assert [link['href'] for link in links] == [
@@ -120,7 +63,7 @@ def test_links(stage):
 
 
 def test_copy_code(stage):
-    page = open_talk(stage, WRITTEN)
+    page = open_talk(stage, MARKDOWN)
     page.watch_clipboard()
     page.browser.find(f'{BODY} .code-head', 'python')
     page.press_button('Copy the code')
@@ -129,12 +72,12 @@ def test_copy_code(stage):
 
 def test_source(stage):
     """The text as it was written, for one message, by mouse and keys; it stays so while the trace grows."""
-    page = open_talk(stage, WRITTEN, '**second** answer', 'plain words, 3 * 4 * 5 and snake_case_names')
+    page = open_talk(stage, MARKDOWN, '**second** answer', 'plain words, 3 * 4 * 5 and snake_case_names')
     switches = page.browser.find_all(f'{BODY} .assistant .source-switch')
     assert len(switches) == 2, 'what has no marks has no switch'
     switches[0].click()
     shown = page.browser.find(f'{BODY} .assistant .prose .text')
-    assert shown.member('innerText').strip() == WRITTEN.strip()
+    assert shown.member('innerText').strip() == MARKDOWN.strip()
     assert page.browser.texts(f'{BODY} .assistant strong') == ['second']
     assert switches[0].attribute('aria-pressed') == 'true'
     page.browser.run('document.querySelectorAll(".assistant .source-switch")[1].focus()')
@@ -165,7 +108,7 @@ def test_source_stays_while_it_grows(stage):
 
 def test_attack(stage):
     """No mark makes anything that runs, or that is fetched; no link hides where it leads."""
-    page = open_talk(stage, ATTACK)
+    page = open_talk(stage, MARKDOWN_ATTACK)
     page.browser.find(f'{BODY} .rich')
     links = page.browser.run(LINKS)
     for link in links:

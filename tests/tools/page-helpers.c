@@ -8,10 +8,10 @@
 
 SoupMessage *
 page_send (ServeFixture *fixture,
-      const char *method,
-      const char *path,
-      const char *const *headers,
-      char **body)
+           const char *method,
+           const char *path,
+           const char *const *headers,
+           char **body)
 {
   g_autofree char *uri = g_strconcat (fixture->url, path, NULL);
   g_autoptr (GUri) parsed = g_uri_parse (uri, SOUP_HTTP_URI_FLAGS, NULL);
@@ -55,7 +55,8 @@ page_get_object (JsonNode *node)
 JsonObject *
 page_get_element (JsonNode *node, const char *name, guint at)
 {
-  return json_array_get_object_element (json_object_get_array_member (page_get_object (node), name), at);
+  return json_array_get_object_element (json_object_get_array_member (page_get_object (node), name),
+                                        at);
 }
 
 guint
@@ -136,7 +137,8 @@ page_dup_numbers (JsonNode *node, const char *name)
   for (guint i = 0; i < page_get_length (node, name); i++)
     g_string_append_printf (
         text, "%s%lx", i > 0 ? " " : "",
-        strtoul (json_object_get_string_member (page_get_element (node, name, i), "id") + 24, NULL, 16));
+        strtoul (json_object_get_string_member (page_get_element (node, name, i), "id") + 24, NULL,
+                 16));
   return g_string_free (text, FALSE);
 }
 
@@ -148,4 +150,3 @@ page_assert_traces (ServeFixture *fixture, const char *more, const char *numbers
 
   g_assert_cmpstr (found, ==, numbers);
 }
-

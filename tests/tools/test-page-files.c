@@ -66,7 +66,8 @@ test_files (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 
   same = page_send (fixture, "GET", "/page/index.html",
-               (const char *const[]){ "If-None-Match", page_get_header (file, "ETag"), NULL }, &nothing);
+                    (const char *const[]){ "If-None-Match", page_get_header (file, "ETag"), NULL },
+                    &nothing);
   g_assert_cmpuint (soup_message_get_status (same), ==, 304);
   g_assert_cmpstr (nothing, ==, "");
   g_assert_cmpstr (page_get_header (same, "ETag"), ==, page_get_header (file, "ETag"));

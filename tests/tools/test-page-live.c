@@ -157,7 +157,8 @@ test_live (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   gone = serve_ask (fixture, "DELETE", project_path, NULL, 202);
   next_event (&listener, "removed");
   g_assert_cmpstr (json_array_get_string_element (
-                       json_object_get_array_member (page_get_object (listener.data), "projects"), 0),
+                       json_object_get_array_member (page_get_object (listener.data), "projects"),
+                       0),
                    ==, project);
   stop_listening (&listener);
 }
@@ -174,15 +175,16 @@ test_reconnect (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   serve_start (fixture, NULL, NULL);
   page_post_run (fixture, 1, 1, 0, "");
   list = page_list_traces (fixture, "");
-  query =
-      g_strdup_printf ("?change=%d", (int) json_object_get_int_member (page_get_object (list), "change"));
+  query = g_strdup_printf ("?change=%d",
+                           (int) json_object_get_int_member (page_get_object (list), "change"));
   page_post_run (fixture, 2, 2, 0, "");
   listen_to (fixture, &listener, query, NULL);
   next_event (&listener, "hello");
   id = g_strdup (listener.id);
   next_event (&listener, "runs");
   g_assert_cmpuint (page_get_length (listener.data, "runs"), ==, 1);
-  g_assert_cmpstr (page_get_text (page_get_element (listener.data, "runs", 0), "id"), ==, TEST_CHILD);
+  g_assert_cmpstr (page_get_text (page_get_element (listener.data, "runs", 0), "id"), ==,
+                   TEST_CHILD);
   stop_listening (&listener);
 
   page_post_run (fixture, 3, 3, 0, "");
@@ -191,7 +193,8 @@ test_reconnect (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   next_event (&listener, "hello");
   next_event (&listener, "runs");
   g_assert_cmpuint (page_get_length (listener.data, "runs"), ==, 2);
-  g_assert_cmpstr (page_get_text (page_get_element (listener.data, "runs", 1), "id"), ==, TEST_LEAF);
+  g_assert_cmpstr (page_get_text (page_get_element (listener.data, "runs", 1), "id"), ==,
+                   TEST_LEAF);
   stop_listening (&listener);
 
   /* A change that this database never had. */
@@ -217,7 +220,8 @@ test_other_writer (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_apply (store, CHANGE_CREATE, "{'id':'" TEST_ROOT "','name':'imported'}");
   store_close (store);
   next_event (&listener, "runs");
-  g_assert_cmpstr (page_get_text (page_get_element (listener.data, "runs", 0), "id"), ==, TEST_ROOT);
+  g_assert_cmpstr (page_get_text (page_get_element (listener.data, "runs", 0), "id"), ==,
+                   TEST_ROOT);
   stop_listening (&listener);
 }
 
@@ -265,7 +269,8 @@ test_many (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   /* It goes on from there. */
   page_post_run (fixture, 1, 1, 0, "'name':'later'");
   next_event (&listener, "runs");
-  g_assert_cmpstr (page_get_text (page_get_element (listener.data, "runs", 0), "id"), ==, TEST_ROOT);
+  g_assert_cmpstr (page_get_text (page_get_element (listener.data, "runs", 0), "id"), ==,
+                   TEST_ROOT);
   stop_listening (&listener);
 }
 

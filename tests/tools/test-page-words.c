@@ -62,8 +62,9 @@ get_words (ServeFixture *fixture, const char *languages)
   g_autofree char *body = NULL;
   g_autoptr (SoupMessage) message =
       page_send (fixture, "GET", "/page-data/words",
-            (const char *const[]){ languages != NULL ? "Accept-Language" : NULL, languages, NULL },
-            &body);
+                 (const char *const[]){ languages != NULL ? "Accept-Language" : NULL, languages,
+                                        NULL },
+                 &body);
   JsonNode *node = json_from_string (body, NULL);
 
   g_assert_cmpuint (soup_message_get_status (message), ==, 200);
@@ -136,9 +137,9 @@ test_words (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (json_object_get_size (words), ==, 2);
   g_assert_cmpstr (page_get_text (words, "Open “it”"), ==, "Öffne „es“");
   g_assert_cmpstr (page_get_text (words, "two parts"), ==, "<b>zwei</b>");
-  forms =
-      json_object_get_array_member (json_object_get_object_member (page_get_object (german), "plurals"),
-                                    "%d run");
+  forms = json_object_get_array_member (json_object_get_object_member (page_get_object (german),
+                                                                       "plurals"),
+                                        "%d run");
   g_assert_cmpuint (json_array_get_length (forms), ==, 3);
   g_assert_cmpstr (json_array_get_string_element (forms, 2), ==, "%d Läufe!");
   g_assert_true (g_str_has_prefix (page_get_text (page_get_object (german), "forms"), "2011122"));

@@ -71,7 +71,7 @@ function mergeRows(rows, changed, gone, order, isWhole) {
 
 export function showTraces(host, address, signal) {
     const {project} = address;
-    const clear = h('button', {type: 'button', class: 'button danger-quiet'}, icon('trash'), h('span', {class: 'wide-only'}, _('Clear')));
+    const clear = h('button', {type: 'button', class: 'button danger-quiet'}, icon('trash'), h('span', {class: 'roomy-only'}, _('Clear')));
     const bar = makeFilterBar(clear);
     const count = h('span', {class: 'count', 'aria-live': 'off'});
     const fresh = h('button', {type: 'button', class: 'button primary fresh', hidden: true});
