@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import urllib.parse
 import uuid
 
 from webdriver import wait_until
@@ -109,6 +110,6 @@ class Service:
     def project_id(self, name):
         """Waits until a project is there."""
         def look():
-            found = self.send('GET', f'/sessions?name={name}')
+            found = self.send('GET', f'/sessions?name={urllib.parse.quote(name)}')
             return found[0]['id'] if found else None
         return wait_until(look, f'the project {name}')

@@ -64,6 +64,9 @@ function query(parameters) {
 }
 
 export const api = {
+    // Whether the service knows this browser: onStranger () is told if not.
+    greet: signal => ask('GET', '/sessions?limit=1', undefined, signal),
+
     listProjects: (words, offset, signal) =>
         ask('GET', `/sessions?${query({include_stats: 'true', limit: 100, offset, name_contains: words})}`, undefined, signal),
     getProject: (id, signal) => ask('GET', `/sessions/${part(id)}`, undefined, signal),

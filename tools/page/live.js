@@ -6,6 +6,8 @@
 // may have changed; detail: the number of the last change, if a view that knows it need not read again) and
 // "state" (the connection is there, or lost).
 
+import {api} from './api.js';
+
 const RETRY_MS = [500, 1000, 2000, 5000];
 
 class Live extends EventTarget {
@@ -70,6 +72,8 @@ class Live extends EventTarget {
         clearTimeout(this.#timer);
         this.#timer = setTimeout(() => this.start(), RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)]);
         this.#failures += 1;
+        // An event source does not tell why: the service may be away, or may have another token by now.
+        api.greet().catch(() => null);
     }
 
     #setState(state) {

@@ -91,7 +91,7 @@ export function makeCode(text, language = '') {
 
 function makeItem(item, isLoose, levels) {
     const contents = item.blocks.map((block, i) => i === 0 && block.kind === 'paragraph' && !isLoose
-        ? h('div', {dir: 'auto'}, makeLine(block.text)) : makeBlock(block, levels));
+        ? h('div', {}, makeLine(block.text)) : makeBlock(block, levels, true));
     const check = item.checked === null ? null : h('span', {
         class: 'task', role: 'img', 'aria-label': item.checked ? _('Done') : _('Not done'),
     }, item.checked ? '☑' : '☐');
@@ -99,34 +99,38 @@ function makeItem(item, isLoose, levels) {
     return h('li', {class: check ? 'task-item' : null}, check, contents);
 }
 
-function makeList(block, levels) {
+function makeList(block, levels, dir) {
     const items = block.items.map(item => makeItem(item, block.isLoose, levels));
 
-    return block.ordered ? h('ol', {dir: 'auto', start: block.start === 1 ? null : block.start}, items) : h('ul', {dir: 'auto'}, items);
+    return block.ordered ? h('ol', {dir, start: block.start === 1 ? null : block.start}, items) : h('ul', {dir}, items);
 }
 
 function makeCells(tag, cells, align) {
     return h('tr', {}, cells.map((cell, i) => h(tag, {
-        class: align[i] ? `to-${align[i]}` : null, scope: tag === 'th' ? 'col' : null, dir: 'auto',
+        class: align[i] ? `to-${align[i]}` : null, scope: tag === 'th' ? 'col' : null,
     }, makeLine(cell.replace(/<br ?\/?>/gi, '\n')))));
 }
 
-function makeTable(block) {
-    return h('div', {class: 'scroll-x', tabindex: 0, role: 'region', 'aria-label': _('Table')}, h('table', {class: 'prose-table', dir: 'auto'},
+function makeTable(block, dir) {
+    return h('div', {class: 'scroll-x', tabindex: 0, role: 'region', 'aria-label': _('Table')}, h('table', {class: 'prose-table', dir},
         h('thead', {}, makeCells('th', block.head, block.align)),
         h('tbody', {}, block.rows.map(row => makeCells('td', row, block.align)))));
 }
 
-// levels: those of the headings of the text, in order, which are put below the headings of the page
-function makeBlock(block, levels) {
+// levels: those of the headings of the text, in order, which are put below the headings of the page.
+// isInner: it is in another block, whose direction follows from what is in it unless that has one of its own.
+function makeBlock(block, levels, isInner = false) {
+    const dir = isInner ? null : 'auto';
+
     switch (block.kind) {
-    case 'heading': return h(`h${Math.min(6, 4 + Math.max(0, levels.indexOf(block.level)))}`, {class: `level-${block.level}`, dir: 'auto'}, makeLine(block.text));
+    case 'heading':
+        return h(`h${Math.min(6, 4 + Math.max(0, levels.indexOf(block.level)))}`, {class: `level-${block.level}`, dir}, makeLine(block.text));
     case 'rule': return h('hr');
     case 'code': return makeCode(block.text, block.language);
-    case 'quote': return h('blockquote', {dir: 'auto'}, block.blocks.map(one => makeBlock(one, levels)));
-    case 'list': return makeList(block, levels);
-    case 'table': return makeTable(block);
-    default: return h('p', {dir: 'auto'}, makeLine(block.text));
+    case 'quote': return h('blockquote', {dir}, block.blocks.map(one => makeBlock(one, levels, true)));
+    case 'list': return makeList(block, levels, dir);
+    case 'table': return makeTable(block, dir);
+    default: return h('p', {dir}, makeLine(block.text));
     }
 }
 
