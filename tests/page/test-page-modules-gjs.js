@@ -248,6 +248,7 @@ const tests = {
         assertLine('a **b _c_** ~~d~~', 'a ', strong('b ', emphasis('c')), ' ', {kind: 'strike', parts: ['d']});
         assertLine('***a*** *b **c** d* *e**f**g*', strong(emphasis('a')), ' ', emphasis('b ', strong('c'), ' d'), ' ', emphasis('e', strong('f'), 'g'));
         assertLine('2*3*4 * 5 snake_case_name ~a~ f(*args)', '2*3*4 * 5 snake_case_name ~a~ f(', '*', 'args)');
+        assertLine('__init__.py, __so__ and __all of it__', '__init__.py, __so__ and ', strong('all of it'));
         assertLine('**open *and* \\*no\\* \\q', '**', 'open ', emphasis('and'), ' *no* \\q');
         assertLine('`a*b*` `` `c` `` `open', {kind: 'code', text: 'a*b*'}, ' ', {kind: 'code', text: '`c`'}, ' `open');
         assertLine('[a *b*](https://c.de/f_(g) "title"), [h](ftp://i)', link('https://c.de/f_(g)', 'a ', emphasis('b')), ', [h](ftp://i)');
@@ -270,7 +271,7 @@ const tests = {
         });
 
         for (const piece of ['*[', '[', '[](', '[](http://', '![', '[a](<', '`', '``` `', '**a ', '*a_b~~', '_*', '<http://', 'http://', '> ', '> - ',
-            '- ', '- a\n', '\n- a\n\n', '    - x\n', '| a ', '|a|b|\n|-|-|\n', '```\n', '\\', '  ', '*a _b **c __d ~~e ', '[x](http://a()', '[](http://a "']) {
+            '- ', '- a\n', '\n- a\n\n', '    - x\n', '| a ', '|a|b|\n|-|-|\n', '```\n', '\\', '  ', '*a _b **c __d ~~e ', '__a', '__a_', '[x](http://a()', '[](http://a "']) {
             const blocks = readMarkdown(piece.repeat(Math.ceil(400000 / piece.length)));
 
             read(blocks);

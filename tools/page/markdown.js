@@ -267,6 +267,8 @@ const MARKS = {'**': 'strong', '__': 'strong', '*': 'emphasis', '_': 'emphasis',
 const ESCAPED = /[!-/:-@[-`{-~]/;
 const WORD = /[\p{L}\p{N}]/u;
 const LATIN = /[A-Za-z0-9]/;
+// A name of Python, such as __init__, is rather that than a word in bold letters.
+const DUNDER = /__[A-Za-z0-9]{1,40}(?:_[A-Za-z0-9]{1,40}){0,8}__(?![A-Za-z0-9])/y;
 const ADDRESS = /https?:\/\/[^\s<>"`{}|\\^]+/y;
 const ANGLE = /<(https?:\/\/[^\s<>"`]{1,4000})>/y;
 // What is behind the text of a link: an address, and a title, which is left out.
@@ -386,6 +388,12 @@ class LineReader {
         const start = this.#at;
         let end = start;
 
+        DUNDER.lastIndex = start;
+        const name = c === '_' ? DUNDER.exec(text) : null;
+        if (name) {
+            this.#take(name[0].length);
+            return;
+        }
         while (text[end] === c)
             end += 1;
         const size = end - start;

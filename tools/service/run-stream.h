@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Answers that are runs as lines of JSON, sent piece by piece: what is in memory does not grow with their number.
- * The next piece is read when the client has taken the last one, so that one that is slow holds up nobody. */
+/* Answers that are runs as lines of JSON. They are sent in pieces, and the memory does not grow with the number of
+ * runs. The next piece is read when the client has taken the last one: a slow client does not delay others. */
 
 #pragma once
 
