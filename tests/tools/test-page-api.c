@@ -287,6 +287,7 @@ test_clear_many (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *project = NULL;
   g_autofree char *some = NULL;
   g_autoptr (GString) body = g_string_new (NULL);
+  g_autoptr (GString) large = g_string_new (NULL);
   g_autoptr (JsonNode) cleared = NULL;
   g_autoptr (JsonNode) list = NULL;
 
@@ -294,11 +295,18 @@ test_clear_many (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   for (guint i = 1; i <= 1300; i++)
     page_append_run (body, i, i, 0, i % 10 == 0 ? "'tags':['keep']" : "'tags':['drop']");
   page_post_runs (fixture, body->str);
+  /* one of them has more runs than a transaction takes, and some have more than what is left in one */
+  for (guint i = 0; i < 600; i++)
+    page_append_run (large, 20000 + i, 651, 651, "");
+  for (guint i = 0; i < 600; i++)
+    page_append_run (large, 30000 + i, 641 + i % 3, 641 + i % 3, "");
+  page_post_runs (fixture, large->str);
   project = page_dup_project (fixture);
   /* where a list has ended is not where this one begins */
   some = g_strdup_printf ("{'project':'%s','filter':'has(tags, \\'drop\\')','limit':3}", project);
   cleared = serve_ask (fixture, "POST", "/page-data/clear", some, 200);
   g_assert_cmpint (json_object_get_int_member (page_get_object (cleared), "n_traces"), ==, 1170);
+  g_assert_cmpint (json_object_get_int_member (page_get_object (cleared), "n_runs"), ==, 2370);
   list = page_list_traces (fixture, "'limit':500");
   g_assert_cmpint (json_object_get_int_member (page_get_object (list), "n"), ==, 130);
   for (guint i = 0; i < page_get_length (list, "rows"); i++)

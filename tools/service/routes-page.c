@@ -428,10 +428,7 @@ clear_found (Store *store, const RunQuery *query, RemovalCount *count, GError **
     return FALSE;
   ids = find_all (store, query, error);
   database_execute (database, "COMMIT", NULL);
-  for (guint i = 0; ids != NULL && i < ids->len; i++)
-    if (!removal_delete_trace (store, &g_array_index (ids, LsobsId, i), count, error))
-      return FALSE;
-  return ids != NULL;
+  return ids != NULL && removal_delete_traces (store, ids, count, error);
 }
 
 static gboolean

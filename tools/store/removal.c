@@ -141,6 +141,96 @@ removal_delete_trace (Store *store, const LsobsId *trace_id, RemovalCount *count
   return tell_removed (store, NOTICE_TRACE_REMOVED, trace_id, error);
 }
 
+/* Deletes a trace inside of a transaction, unless it has more than @max runs.
+ * @n: (out): how many runs it has; greater than @max if it has more, and is there still */
+static gboolean
+delete_small_trace (Store *store, const LsobsId *trace_id, guint max, guint *n, GError **error)
+{
+  Database *database = store_get_database (store);
+  sqlite3_stmt *statement =
+      database_get (database, "SELECT id FROM runs WHERE trace_id = ? LIMIT ?", error);
+  g_autoptr (GArray) ids = NULL;
+
+  if (statement == NULL)
+    return FALSE;
+  database_bind (statement, 1, "ui", trace_id, (gint64) max + 1);
+  ids = read_ids (database, statement, error);
+  if (ids == NULL)
+    return FALSE;
+  *n = ids->len;
+  if (*n == 0 || *n > max)
+    return TRUE;
+  for (guint i = 0; i < ids->len; i++)
+    if (!delete_run (store, &g_array_index (ids, LsobsId, i), error))
+      return FALSE;
+  return notice_write (store, NOTICE_TRACE_REMOVED, trace_id, error);
+}
+
+/* Deletes as many traces as fit in one transaction.
+ * @at: (inout): the first one
+ * @is_large: (out): whether the one at @at has too many runs for one */
+static gboolean
+delete_some_traces (Store *store,
+                    GArray *trace_ids,
+                    guint *at,
+                    gboolean *is_large,
+                    RemovalCount *count,
+                    GError **error)
+{
+  RemovalCount some = { 0 };
+  guint i = *at;
+  guint n = 0;
+
+  *is_large = FALSE;
+  if (!store_begin (store, error))
+    return FALSE;
+  for (; i < trace_ids->len; i++)
+    {
+      guint left = STEP - some.n_runs;
+
+      if (!delete_small_trace (store, &g_array_index (trace_ids, LsobsId, i), left, &n, error))
+        {
+          store_rollback (store);
+          return FALSE;
+        }
+      *is_large = n > STEP;
+      if (n > left)
+        break;
+      some.n_runs += n;
+      some.n_traces += n > 0 ? 1 : 0;
+    }
+  *at = i;
+  if (!store_commit (store, error))
+    return FALSE;
+  count->n_runs += some.n_runs;
+  count->n_traces += some.n_traces;
+  return database_execute (store_get_database (store), "PRAGMA incremental_vacuum(" FREE_STEP ")",
+                           error);
+}
+
+gboolean
+removal_delete_traces (Store *store, GArray *trace_ids, RemovalCount *count, GError **error)
+{
+  guint at = 0;
+
+  while (at < trace_ids->len)
+    {
+      gboolean is_large;
+
+      if (!delete_some_traces (store, trace_ids, &at, &is_large, count, error))
+        return FALSE;
+      if (is_large)
+        {
+          const LsobsId *id = &g_array_index (trace_ids, LsobsId, at);
+
+          if (!removal_delete_trace (store, id, count, error))
+            return FALSE;
+          at++;
+        }
+    }
+  return TRUE;
+}
+
 gboolean
 removal_clear_project (Store *store, const LsobsId *project_id, RemovalCount *count, GError **error)
 {

@@ -21,6 +21,13 @@ gboolean removal_delete_trace (Store *store,
                                const LsobsId *trace_id,
                                RemovalCount *count,
                                GError **error);
+/* Deletes several traces, small ones together in a transaction: if they have 500 runs at most, all of them or none.
+ * @trace_ids: (element-type LsobsId)
+ * @count: (inout): is added to */
+gboolean removal_delete_traces (Store *store,
+                                GArray *trace_ids,
+                                RemovalCount *count,
+                                GError **error);
 /* Deletes all traces of a project, which stays. */
 gboolean removal_clear_project (Store *store,
                                 const LsobsId *project_id,
