@@ -299,10 +299,11 @@ const tests = {
     },
 
     async numbers() {
-        const {formatCost, formatDuration, parseTime} = await load('format.js');
+        const {formatCost, formatDuration, formatShortCost, parseTime} = await load('format.js');
 
         assertEqual([0, 0.0123, 0.9999, 1.234, 59.94, 61, 3720, null].map(formatDuration), ['0ms', '12ms', '1s', '1.23s', '59.9s', '1m 1s', '1h 2m', '']);
         assertEqual([0, 0.0000123, 0.0234, 12.5, undefined].map(formatCost), ['$0.00', '$0.000012', '$0.023', '$12.50', '']);
+        assertEqual([0, 0.0000123, 0.004258, 0.0234, 12.5, undefined].map(formatShortCost), ['$0.00', '$0.000012', '$0.0043', '$0.023', '$12.50', '']);
         // Times without a zone are in UTC.
         assertEqual(parseTime('2024-01-01T00:00:00.5'), parseTime('2024-01-01T01:00:00.500+01:00'));
         assertEqual([parseTime(null), parseTime('soon')], [null, null]);

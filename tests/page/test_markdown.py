@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Messages with Markdown: shown as what they mean, or as they were written."""
 
+import os
 import random
+import re
 
 from page import BODY, Page
-from webdriver import wait_until
+from webdriver import Browser, wait_until
 from seeds import MARKDOWN, MARKDOWN_ATTACK, talk
 import seeds
 
@@ -206,3 +208,25 @@ def test_answers_without_messages(stage):
     page.select('run code')
     page.browser.find(f'{BODY} .output-part', 'also **plain**')
     assert not page.browser.is_there(f'{BODY} .source-switch') and not page.browser.is_there(f'{BODY} .rich')
+
+
+def test_no_lookup(stage):
+    """The names in links are looked up when somebody opens one, and not when they are looked at."""
+    tree = talk('markdown-lookup', 'See [this](http://never-looked-up.invalid/a) and https://never-looked-up.invalid/b')
+    stage.scratch.post_runs(tree.runs)
+    file = os.path.join(stage.scratch.folder, 'net-log.json')
+    browser = Browser(stage.driver, net_log=file)
+    try:
+        browser.set_look()
+        browser.open(stage.scratch.url(f'/traces/{tree.root}'))
+        link = browser.find(f'{BODY} .out-link')
+        browser.hover(link)
+        browser.run_async('await new Promise(resolve => requestIdleCallback(resolve));')
+        # what is asked for after it comes later in the log
+        browser.run_async('await fetch("/sessions?name=the-last-request");')
+    finally:
+        browser.close()
+    with open(file, encoding='utf-8', errors='replace') as log:
+        text = log.read()
+    assert 'the-last-request' in text, 'the log has no requests'
+    assert 'never-looked-up' not in text, re.findall('.{200}never-looked-up.{100}', text)[:2]

@@ -113,7 +113,7 @@ def test_conversation(stage):
     page.browser.find('.message.assistant')
     messages = page.browser.run(f'''
         return [...document.querySelectorAll('{BODY} .message')].map(message =>
-            [message.querySelector('.message-head').innerText.trim(), message.querySelector('.message-body').innerText]);''')
+            [message.querySelector('.message-head').innerText.trim().split('\\n')[0], message.querySelector('.message-body').innerText]);''')
     assert [role for role, _ in messages] == ['System', 'User', 'Assistant', 'Assistant'], messages
     assert messages[0][1].strip() == seeds.SYSTEM and messages[1][1].strip() == seeds.QUESTION
     call = page.browser.find(f'{BODY} details.call')

@@ -35,7 +35,8 @@ def test_row(stage):
     assert good['cells']['Input and output'].startswith(seeds.QUESTION), good
     assert 'Take the **Celta**' in good['cells']['Input and output'], good
     assert (good['cells']['Latency'], good['cells']['First token']) == ('4.6s', '750ms'), good
-    assert good['cells']['Tokens'] == '1,226' and good['cells']['Cost'].startswith('$0.0042'), good
+    assert good['cells']['Tokens'] == '1,226' and good['cells']['Cost'] == '$0.0043', good
+    assert page.browser.find('.trace-row .cost span', '$0.0043').attribute('title') == '$0.004258'
     assert 'production' in good['tags'] and any(tag.startswith('correctness') and tag.endswith('0.75')
                                                 for tag in good['tags']), good
     assert 'trip-to-vigo' in rows[stage.desk.ids['talk-1']]['tags']

@@ -20,6 +20,7 @@ assert_strict (SoupMessage *message)
   g_assert_cmpstr (page_get_header (message, "X-Content-Type-Options"), ==, "nosniff");
   g_assert_cmpstr (page_get_header (message, "Referrer-Policy"), ==, "no-referrer");
   g_assert_cmpstr (page_get_header (message, "Cross-Origin-Opener-Policy"), ==, "same-origin");
+  g_assert_cmpstr (page_get_header (message, "X-DNS-Prefetch-Control"), ==, "off");
   g_assert_cmpstr (page_get_header (message, "Cross-Origin-Resource-Policy"), ==, "same-origin");
   g_assert_cmpstr (page_get_header (message, "Cache-Control"), ==, "private, no-cache");
 }

@@ -84,6 +84,9 @@ set_page_headers (SoupServerMessage *message)
                                 " media-src 'self'; base-uri 'none'; form-action 'none';"
                                 " frame-ancestors 'none'");
   soup_message_headers_replace (headers, "Cross-Origin-Opener-Policy", "same-origin");
+  /* A browser looks up the names in links before anybody opens them. Those of a trace would tell others that
+   * it is looked at. */
+  soup_message_headers_replace (headers, "X-DNS-Prefetch-Control", "off");
   /* The browser keeps a file, and asks whether it is still the same. */
   soup_message_headers_replace (headers, "Cache-Control", "private, no-cache");
 }
