@@ -106,6 +106,10 @@ def test_source_stays_while_it_grows(stage):
                                'outputs': {'messages': [{'role': 'assistant', 'content': '**first** part, and **more**'}]}}])
     page.browser.find(f'{BODY} .assistant .text', '**first** part, and **more**')
     assert page.browser.find(f'{BODY} .assistant .source-switch').attribute('aria-pressed') == 'true'
+    # so do the keys: they are still at the switch
+    assert page.browser.run('return document.activeElement.className.includes("source-switch")')
+    page.browser.press('Enter')
+    page.browser.find(f'{BODY} .assistant strong', 'more')
 
 
 def test_attack(stage):

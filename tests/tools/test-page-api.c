@@ -4,6 +4,7 @@
 
 #include "config.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "tests/lib/test-utils.h"
@@ -523,6 +524,7 @@ test_export (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *lines = NULL;
   g_autofree char *line = NULL;
+  g_autofree char *old = NULL;
   g_autoptr (SoupMessage) trace = NULL;
   g_autoptr (SoupMessage) run = NULL;
   g_autoptr (JsonNode) nothing = NULL;
@@ -552,6 +554,12 @@ test_export (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpstr (page_get_header (run, "Content-Disposition"), ==,
                    "attachment; filename=\"run-" TEST_CHILD ".jsonl\"");
   g_assert_true (strchr (line, '\n') == line + strlen (line) - 1);
+  /* A client of HTTP/1.0 knows no chunks. */
+  old = serve_send_raw (fixture, "GET /page-data/export?run=" TEST_CHILD
+                                 " HTTP/1.0\r\nHost: @H\r\nx-api-key: @T\r\n\r\n");
+  g_assert_null (strstr (old, "chunked"));
+  g_assert_nonnull (strstr (old, "\r\n\r\n{"));
+  g_assert_true (g_str_has_suffix (old, "}\n"));
   nothing = serve_ask (fixture, "GET", "/page-data/export", NULL, 400);
   missing = serve_ask (fixture, "GET", "/page-data/export?trace=" TEST_OTHER, NULL, 404);
 }
@@ -601,6 +609,8 @@ test_export_huge (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *uri = NULL;
   g_autoptr (SoupMessage) message = NULL;
   g_autoptr (SoupMessage) other = NULL;
+  g_autoptr (SoupMessage) slow = NULL;
+  g_autoptr (GInputStream) waiting = NULL;
   g_autoptr (GInputStream) stream = NULL;
   g_autoptr (GInputStream) cut = NULL;
   g_autoptr (GDataInputStream) lines = NULL;
@@ -656,6 +666,14 @@ test_export_huge (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_no_error (error);
   g_input_stream_close (cut, NULL, NULL);
   after = page_get (fixture, "/sessions");
+
+  /* A client that reads nothing does not keep the service from its end. */
+  slow = soup_message_new ("GET", uri);
+  soup_message_headers_replace (soup_message_get_request_headers (slow), "x-api-key",
+                                fixture->token);
+  waiting = soup_session_send (fixture->session, slow, NULL, &error);
+  g_assert_no_error (error);
+  serve_stop (fixture, SIGTERM);
 }
 
 /* --- threads and charts -------------------------------------------------------------------- */

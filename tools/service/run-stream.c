@@ -175,8 +175,11 @@ run_streams_add (RunStreams *self, SoupServerMessage *message, GArray *ids)
       g_signal_connect (message, "finished", G_CALLBACK (finished_cb), stream);
   stream->chunk_handler =
       g_signal_connect (message, "wrote-chunk", G_CALLBACK (wrote_chunk_cb), stream);
+  /* HTTP/1.0 has no chunks: the end of the connection is that of the body. */
   soup_message_headers_set_encoding (soup_server_message_get_response_headers (message),
-                                     SOUP_ENCODING_CHUNKED);
+                                     soup_server_message_get_http_version (message) == SOUP_HTTP_1_0
+                                         ? SOUP_ENCODING_EOF
+                                         : SOUP_ENCODING_CHUNKED);
   soup_message_body_set_accumulate (soup_server_message_get_response_body (message), FALSE);
   g_ptr_array_add (self->streams, stream);
   ask (stream);
