@@ -146,8 +146,8 @@ def check_fits(page, name):
                 !element.classList.contains('json'))
                 out.push(`${element.tagName}.${element.className} of ${element.scrollWidth} pixels in ${element.clientWidth}`);
         // no word is broken into its letters
-        for (const element of document.querySelectorAll('th, dt, button, .tab, .chip, label'))
-            if (element.checkVisibility() && element.clientWidth > 1 && element.clientWidth < 30 && element.clientHeight > 60 &&
+        for (const element of document.querySelectorAll('th, dt, button, .tab, .chip, .chip-name, .message-head > span, label'))
+            if (element.checkVisibility() && element.clientWidth > 1 && element.clientWidth < 30 && element.clientHeight > 40 &&
                 element.textContent.trim().length > 3)
                 out.push(`a column of letters: ${element.outerHTML.slice(0, 120)}`);
         const widest = wide <= 0 ? [] : [...document.querySelectorAll('main *')].filter(element =>

@@ -95,15 +95,15 @@ def test_long_names(stage):
     page = Page(stage, stage.scratch)
     for width, height in ((1280, 800), (360, 700)):
         stage.browser.set_look('light', width, height)
-        for path, selector in (('/', '.projects'), (f'/projects/{project}', ROW), (f'/projects/{project}/threads', '.thread-row'),
+        for i, (path, selector) in enumerate((('/', '.projects'), (f'/projects/{project}', ROW), (f'/projects/{project}/threads', '.thread-row'),
                                (f'/projects/{project}/threads?thread={LONG}', '.turn'), (f'/traces/{root}?run={root}', f'{BODY} .prose'),
                                (f'/traces/{root}?run={root}&tab=details', BODY), (f'/traces/{root}?run={root}&tab=feedback', BODY),
                                (f'/traces/{root}?run={root}&tab=json', '.json-line'), (f'/traces/{root}?run={root}&compare={tree.runs[1]["id"]}', '.diff'),
-                               (f'/projects/{project}?tag={LONG}&name={LONG}&thread={LONG}', '.chip')):
+                               (f'/projects/{project}?tag={LONG}&name={LONG}&thread={LONG}', '.chip'))):
             page.open(path)
             page.browser.find(selector)
             page.browser.wait_for('return !document.querySelector(".skeleton")', 'the view is at rest')
-            stage.picture(f'long-{path.split("/")[1] or "projects"}-{selector.strip(".[]=").replace(" ", "")}-{width}'[:60])
+            stage.picture(f'long-{i}-{width}')
             check_fits(page, f'{path[:60]} at {width}')
             stage.check_harmless()
 

@@ -175,7 +175,7 @@ export function showThreads(host, address, signal) {
         const change = () => fill(conversation,
             h('header', {class: 'conversation-head'},
                 h('button', {type: 'button', class: 'button quiet square narrow-only', 'aria-label': _('Back to the threads'), on: {click: () => setQuery({thread: null})}}, icon('back')),
-                h('h2', {}, h('bdi', {}, toLine(thread))),
+                h('h2', {title: toLine(thread)}, h('bdi', {}, toLine(thread))),
                 h('a', {class: 'button quiet', href: `${addresses.traces(project)}?thread=${encodeURIComponent(thread)}`}, icon('filter'), _('Its traces'))),
             traces.length > 0 ? traces.map(makeTurn) : emptyState('thread', _('This thread has no traces')), next && makeMore(thread, next));
         if (shown === thread)
