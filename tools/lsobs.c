@@ -37,7 +37,7 @@ make_help (void)
     g_string_append_printf (help, "  %-*s  %s\n", (int) width, commands[i]->name,
                             _ (commands[i]->summary));
   g_string_append_printf (help, "\n%s\n",
-                          _ ("“lsobs COMMAND --help” tells the options of a command."));
+                          _ ("“lsobs COMMAND --help” lists the options of a command."));
   return g_string_free (help, FALSE);
 }
 

@@ -74,9 +74,8 @@ find_problem (const char *url, GUri *uri, gboolean allow_plain_http)
   if (strcmp (g_uri_get_scheme (uri), "http") == 0 && !allow_plain_http &&
       !is_loopback (g_uri_get_host (uri)))
     /* TRANSLATORS: “it” is an API URL. */
-    return _ ("plain http would show the API key to everybody on the way; use https, or "
-              "allow plain http (the property allow-plain-http, or the environment "
-              "variable LANGSMITH_ALLOW_PLAIN_HTTP=true)");
+    return _ (
+        "plain http would show the API key to anyone on the network; use https, or allow plain http (the property allow-plain-http, or the environment variable LANGSMITH_ALLOW_PLAIN_HTTP=true)");
   return NULL;
 }
 

@@ -210,7 +210,7 @@ _lsobs_replica_list_read (LsobsConfig *config,
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
                    /* TRANSLATORS: the text is a variable of the environment. */
-                   _ ("%s has no entry that makes sense"), variable);
+                   _ ("%s has no valid entry"), variable);
       return FALSE;
     }
   return TRUE;

@@ -508,7 +508,7 @@ check_destinations (GPtrArray *destinations, GError **error)
         if (are_one_destination (g_ptr_array_index (destinations, k), destination))
           {
             g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                         _ ("Invalid replicas: %u and %u are the same place"), k + 1, i + 1);
+                         _ ("Invalid replicas: %u and %u are the same destination"), k + 1, i + 1);
             return FALSE;
           }
     }

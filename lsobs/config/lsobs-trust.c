@@ -219,13 +219,12 @@ set_unreadable (const CertificateSource *source, int code, GError **error)
 {
   g_autofree char *path = g_filename_display_name (source->path);
 
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code),
-               /* TRANSLATORS: follows “The service cannot be reached: ”. A path, the setting that
+  g_set_error (
+      error, G_IO_ERROR, g_io_error_from_errno (code),
+      /* TRANSLATORS: follows “The service cannot be reached: ”. A path, the setting that
                 * has it, such as SSL_CERT_FILE, and why it cannot be read. */
-               _ ("the certificates of the authorities to trust cannot be read from %s (%s): %s; "
-                  "correct the path or the file, or remove the setting to trust those of the "
-                  "system"),
-               path, source->origin, g_strerror (code));
+      _ ("the certificates of trusted authorities cannot be read from %s (%s): %s; correct the path or the file, or remove the setting to trust those of the system"),
+      path, source->origin, g_strerror (code));
 }
 
 static void

@@ -136,9 +136,9 @@ _lsobs_signal_watch_renew (void)
   g_autoptr (GError) error = NULL;
 
   if (g_atomic_pointer_get (&end_func) != NULL && !ensure_thread (&error))
-    g_warning (_ ("Signals end this process at once, and what waits to be sent is lost then: no "
-                  "thread can be started: %s"),
-               error->message);
+    g_warning (
+        _ ("A signal will end this process at once, and lose what waits to be sent: no thread can be started: %s"),
+        error->message);
 }
 
 /* Leaves alone what is ignored, and what the program handles. */

@@ -437,7 +437,7 @@ restarted_cb (SoupMessage *message, gpointer user_data)
   set_body (exchange);
   if (++exchange->n_resends > MAX_RESENDS)
     /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
-    give_up (exchange, _ ("it asks for the same request again and again"));
+    give_up (exchange, _ ("it asks for the same request repeatedly"));
 }
 
 /* Called in the context of the task. */
@@ -469,7 +469,7 @@ got_informational_cb (SoupMessage *message, gpointer user_data)
   if (++exchange->n_interim <= MAX_INTERIM)
     return;
   /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
-  give_up (exchange, _ ("it sends interim answers without end"));
+  give_up (exchange, _ ("it sends endless interim answers"));
   /* Over HTTP/2, the server would send more answers after the stream is closed. */
   if (is_http2 (exchange) && !is_forked (exchange))
     _lsobs_session_pool_break (exchange->session);

@@ -154,12 +154,13 @@ handle_absence (GTask *task)
   assert_context (task);
   if (++lookup->n_absences >= MAX_ABSENCES || now >= lookup->deadline)
     {
-      finish (task, NULL,
-              g_error_new (LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND,
-                           /* TRANSLATORS: an id. */
-                           _ ("The service does not have the run %s; see whether it was sent, and "
-                              "whether the key is of the same workspace"),
-                           lookup->run_id));
+      finish (
+          task, NULL,
+          g_error_new (
+              LSOBS_ERROR, LSOBS_ERROR_NOT_FOUND,
+              /* TRANSLATORS: an id. */
+              _ ("The service does not have the run %s; check whether it was sent, and whether the key belongs to the same workspace"),
+              lookup->run_id));
       return;
     }
   delay = _lsobs_delivery_policy_delay (settings->values.retry_delay, lookup->n_absences,

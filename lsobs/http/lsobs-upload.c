@@ -464,7 +464,7 @@ start_attempt (GTask *task)
   if (is_too_large (upload, mode))
     {
       g_task_return_new_error (task, LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
-                               _ ("The service does not take as much at a time"));
+                               _ ("The request is too large for the service"));
       return;
     }
   if (_lsobs_record_lacks_project_id (peek_first (upload->batch)->record, &error))

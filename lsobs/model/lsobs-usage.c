@@ -116,7 +116,7 @@ check_detail (LsobsUsageItem first, const char *key, LsobsUsageItem *item, GErro
   valid = g_utf8_make_valid (key, -1);
   g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
                /* TRANSLATORS: the text is what was given as the kind of tokens. */
-               _ ("Invalid usage: %s is no kind of tokens that the service knows"), valid);
+               _ ("Invalid usage: the service knows no kind of tokens called %s"), valid);
   return FALSE;
 }
 
@@ -132,7 +132,7 @@ set_tokens (LsobsUsage *self,
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
                    /* TRANSLATORS: the text names the one it was given for. */
-                   _ ("Invalid usage: %s is no number of tokens"), name);
+                   _ ("Invalid usage: %s is not a number of tokens"), name);
       return FALSE;
     }
   self->tokens[item] = n_tokens;
@@ -147,7 +147,7 @@ set_cost (LsobsUsage *self, LsobsUsageItem item, double cost, const char *name, 
     {
       g_set_error (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_VALUE,
                    /* TRANSLATORS: the text names the one it was given for. */
-                   _ ("Invalid usage: %s is no cost"), name);
+                   _ ("Invalid usage: %s is not a cost"), name);
       return FALSE;
     }
   /* Turns -0 into 0. */

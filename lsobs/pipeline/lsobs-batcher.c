@@ -1103,7 +1103,7 @@ _lsobs_batcher_next (LsobsBatcher *self, gboolean probing, gboolean searching, g
         return limit_attempts (batch, probing);
       /* The limits have become narrower since the batch was made. */
       error = g_error_new_literal (LSOBS_ERROR, LSOBS_ERROR_TOO_LARGE,
-                                   _ ("The service does not take as much at a time"));
+                                   _ ("The request is too large for the service"));
       if (!_lsobs_batcher_split (self, batch, error))
         _lsobs_batcher_lost (self, batch, LSOBS_DROP_REASON_TOO_LARGE);
     }

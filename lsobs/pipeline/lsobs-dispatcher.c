@@ -461,7 +461,7 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
   if (spooling != NULL)
     {
       g_autofree char *problem =
-          _lsobs_pipeline_dup_problem (spooling, _ ("the time for sending was over"));
+          _lsobs_pipeline_dup_problem (spooling, _ ("the time limit for sending has passed"));
 
       _lsobs_flush_error_set_spooled (error, waited_ms, sum.runs_spooled, problem);
       return FALSE;

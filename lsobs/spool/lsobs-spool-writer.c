@@ -221,18 +221,17 @@ log_problem (LsobsSpoolWriter *self, int problem)
   self->logged_at = now;
   if (problem == EDQUOT && self->owner != NULL)
     /* TRANSLATORS: the text is a directory. */
-    g_message (_ ("Traces are lost: the spool in %s has reached a limit; raise it, or see why the "
-                  "service takes nothing"),
-               self->folder->path);
+    g_message (
+        _ ("Traces are lost: the spool in %s has reached a limit; raise it, or find out why the service accepts nothing"),
+        self->folder->path);
   else if (self->owner != NULL)
     /* TRANSLATORS: the first text is a directory, the second what the system says of it. */
     g_message (_ ("Traces are lost: the spool in %s cannot be written: %s"), self->folder->path,
                explain (problem));
   else if (problem == EDQUOT)
     /* TRANSLATORS: the text is a directory. */
-    g_message (
-        _ ("Lost traces are not kept any longer: the files in %s are as large as they may become"),
-        self->folder->path);
+    g_message (_ ("Lost traces are no longer kept: the files in %s have reached their size limit"),
+               self->folder->path);
   else
     /* TRANSLATORS: the first text is a directory, the second what the system says of it. */
     g_message (_ ("Lost traces cannot be kept in %s: %s"), self->folder->path, explain (problem));

@@ -86,7 +86,7 @@ read_text (RecordReader *self, GBytes *json, GError **error)
   if (!_lsobs_json_document_load (&self->document, text, len) || *self->document.text.data != '{')
     {
       g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_RUN,
-                           _ ("The text of a record is no JSON object"));
+                           _ ("The text of a record is not a JSON object"));
       return FALSE;
     }
   self->id = dup_member (self, "id");

@@ -96,7 +96,7 @@ static const LsobsDeliveryPolicy policies[LSOBS_N_OUTCOMES] = {
     .state = LSOBS_STATE_PAUSED,
     .code = LSOBS_ERROR_UNAVAILABLE,
     .reason = LSOBS_DROP_REASON_UNAVAILABLE,
-    .explanation = N_("The service does not take any more for now"),
+    .explanation = N_("The service does not accept more for now"),
   },
   [LSOBS_OUTCOME_UNREACHABLE] = {
     .name = "no answer",
@@ -124,7 +124,7 @@ static const LsobsDeliveryPolicy policies[LSOBS_N_OUTCOMES] = {
     .state = LSOBS_STATE_OK,
     .code = LSOBS_ERROR_TOO_LARGE,
     .reason = LSOBS_DROP_REASON_TOO_LARGE,
-    .explanation = N_("The service does not take as much at a time"),
+    .explanation = N_("The request is too large for the service"),
   },
   [LSOBS_OUTCOME_REJECTED] = {
     .name = "bad data",
@@ -141,7 +141,7 @@ static const LsobsDeliveryPolicy policies[LSOBS_N_OUTCOMES] = {
     .state = LSOBS_STATE_DEGRADED,
     .code = LSOBS_ERROR_REFUSED,
     .reason = LSOBS_DROP_REASON_REJECTED,
-    .explanation = N_("The service does not take such a request"),
+    .explanation = N_("The service does not accept such a request"),
   },
   [LSOBS_OUTCOME_UNAUTHORIZED] = {
     .name = "wrong key",

@@ -73,14 +73,14 @@ def test_filter_stays(stage):
     """What comes is shown only if it is what the filters ask for, and goes when it is that no more."""
     page = make_project(stage)
     page.open_traces(page.project, status='pending')
-    page.browser.find('.empty', 'No trace is like this')
+    page.browser.find('.empty', 'No trace matches')
     page.wait_live()
     page.service.post_runs(seeds.agent_trace(page.name, seeds.now(), question='already ended').runs)
     live = seeds.Streaming(page.service, page.name)
     page.wait_count('1 trace')
     assert page.names() == ['stream answer'] and page.query == {'status': 'pending'}
     live.end()
-    page.browser.find('.empty', 'No trace is like this')
+    page.browser.find('.empty', 'No trace matches')
 
 
 def test_errors_first_stays(stage):
@@ -141,7 +141,7 @@ def test_output_comes(stage):
     run = live.grow('slow step', ends=False)
     page.open_trace(live.root, run=run)
     page.wait_live()
-    page.wait_text('The run goes on: no output yet', BODY)
+    page.wait_text('The run is still running: no output yet', BODY)
     live.end(run=run, outputs={'answer': 'Here it is.'})
     page.wait_text('Here it is.', BODY)
 

@@ -55,7 +55,7 @@ def test_cleared_while_one_looks(stage):
         page.open_trace(trace)
         page.wait_live()
         service.send('POST', '/page-data/clear', {'project': project})
-        page.browser.find('[role=alert]', 'This is not here')
+        page.browser.find('[role=alert]', 'Not found here')
         assert len(page.browser.find_all('h1')) == 1
         page.press_button('Go to the projects')
         page.browser.find('.projects')

@@ -112,6 +112,6 @@ def test_missing(stage):
     page = Page(stage, stage.desk)
     stage.allow('404')
     page.open('/traces/00000000-0000-4000-8000-000000000000')
-    page.browser.find('[role=alert]', 'This is not here')
+    page.browser.find('[role=alert]', 'Not found here')
     page.press_button('Go to the projects')
     page.browser.find('.projects')

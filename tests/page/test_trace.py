@@ -348,7 +348,7 @@ def test_deleted_by_others(stage):
     page.open_trace(tree.root)
     page.wait_live()
     service.send('POST', '/runs/delete', {'trace_ids': [tree.root]})
-    page.browser.find('[role=alert]', 'This is not here')
+    page.browser.find('[role=alert]', 'Not found here')
 
 
 def test_run_without_contents(stage):

@@ -81,7 +81,7 @@ def test_search_in_all_texts(stage):
     field = page.browser.find('main input[type=search]')
     field.clear()
     field.type('no-such-word')
-    page.browser.find('.empty', 'No trace is like this')
+    page.browser.find('.empty', 'No trace matches')
     page.press_button('Show all traces')
     page.wait_count(COUNT_OF_ALL)
 
@@ -119,7 +119,7 @@ def test_filters_in_address(stage):
         n = 0 if body is None else count_traces(page, **body)
         if body is None:
             # no run is both
-            page.browser.find('.empty', 'No trace is like this')
+            page.browser.find('.empty', 'No trace matches')
             continue
         assert 0 < n < 202, (query, n)
         page.wait_count(f'{n} traces')
@@ -178,7 +178,7 @@ def test_clear_asks(stage):
     page.press_button('Clear')
     page.browser.find('dialog[open]')
     page.confirm(page.browser.texts('dialog[open] .danger')[0])
-    page.browser.find('.empty', 'No trace is like this')
+    page.browser.find('.empty', 'No trace matches')
     assert page.query == {'status': 'error'}
     page.press_button('Show all traces')
     page.wait_count('3 traces')

@@ -98,7 +98,7 @@ command_run (const Command *command, int argc, char **argv)
     {
       command_print_error ("%s", error->message);
       /* TRANSLATORS: %s: the name of a command */
-      command_print_error (_ ("“lsobs %s --help” tells the options"), command->name);
+      command_print_error (_ ("“lsobs %s --help” lists the options"), command->name);
       return COMMAND_USAGE;
     }
   g_set_prgname ("lsobs");
@@ -168,7 +168,7 @@ command_find_run (Store *store, const char *word, LsobsId *id, GError **error)
     {
       g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID,
                    /* TRANSLATORS: %s: what the user has written in place of an id */
-                   _ ("“%s” is no id of a trace: “lsobs list” shows the ids"), word);
+                   _ ("“%s” is not the id of a trace: “lsobs list” shows the ids"), word);
       return FALSE;
     }
   n = find_end (store, word, id, error);
@@ -179,7 +179,7 @@ command_find_run (Store *store, const char *word, LsobsId *id, GError **error)
   else if (n > 1)
     g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID,
                  /* TRANSLATORS: %s: the end of an id */
-                 _ ("More than one id ends in “%s”: write more of it"), word);
+                 _ ("More than one id ends in “%s”: give more digits"), word);
   return n == 1;
 }
 

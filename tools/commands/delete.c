@@ -19,7 +19,7 @@ static const GOptionEntry entries[] = {
   { "project", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &projects,
     N_ ("Delete this project with all of its traces; may be given several times"), N_ ("NAME") },
   { "older-than", 0, 0, G_OPTION_ARG_STRING, &older_than,
-    N_ ("Delete the traces of which nothing has come for so long, such as 12h or 30d"),
+    N_ ("Delete the traces that have received nothing for this time, such as 12h or 30d"),
     N_ ("TIME") },
   { "json", 'j', 0, G_OPTION_ARG_NONE, &as_json, N_ ("Print the result as JSON"), NULL },
   { NULL },
@@ -96,10 +96,11 @@ run (char **words)
   gint64 age = 0;
 
   if (*words == NULL && projects == NULL && older_than == NULL)
-    return command_refuse (_ ("Say what to delete: ids of traces, --project or --older-than"));
+    return command_refuse (_ ("Nothing to delete: give ids of traces, --project or --older-than"));
   if (older_than != NULL && !time_text_parse_duration (older_than, &age))
     /* TRANSLATORS: %s: what the user has written */
-    return command_refuse (_ ("“%s” is no time: write it such as 12h or 30d"), older_than);
+    return command_refuse (_ ("“%s” is not a time: write a number with a unit, such as 12h or 30d"),
+                           older_than);
   if (!g_file_test (path, G_FILE_TEST_EXISTS))
     {
       /* TRANSLATORS: %s: a path */
@@ -124,7 +125,7 @@ run (char **words)
 
 const Command command_delete = {
   .name = "delete",
-  .summary = N_ ("Delete traces, projects, or what is old"),
+  .summary = N_ ("Delete traces, projects or old data"),
   .arguments = N_ ("[TRACE-ID…]"),
   .entries = entries,
   .run = run,

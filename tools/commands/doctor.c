@@ -92,7 +92,7 @@ run (char **words)
 
   if (*words != NULL)
     /* TRANSLATORS: %s: a word of the command line */
-    return command_refuse (_ ("“%s” is one word too many"), *words);
+    return command_refuse (_ ("Unexpected argument “%s”"), *words);
   if (timeout < 1 || timeout > MAX_TIMEOUT)
     return command_refuse (_ ("A timeout is a number of seconds from 1 to %d"), MAX_TIMEOUT);
   screen_init (&screen, stdout);

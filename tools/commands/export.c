@@ -16,7 +16,7 @@ static char *attachments_path = NULL;
 static const GOptionEntry entries[] = {
   COMMAND_OPTION_DATABASE,
   { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output_path,
-    N_ ("Write this file in place of standard output; it is there whole, or not at all"),
+    N_ ("Write this file instead of standard output; it is complete, or does not exist"),
     N_ ("FILE") },
   { "attachments", 'a', 0, G_OPTION_ARG_FILENAME, &attachments_path,
     N_ ("Write attachments as files into this folder, not into the lines"), N_ ("FOLDER") },
@@ -101,9 +101,8 @@ const Command command_export = {
   .name = "export",
   .summary = N_ ("Write traces as lines of JSON"),
   .arguments = N_ ("[TRACE-ID…]"),
-  .details =
-      N_ ("Without an id or an option that chooses, the whole database is written. “lsobs import” "
-          "reads the lines."),
+  .details = N_ (
+      "Without an id or a filter option, the whole database is written. “lsobs import” reads the lines."),
   .entries = entries,
   .run = run,
   .chooses = TRUE,

@@ -49,19 +49,19 @@ static gboolean as_json = FALSE;
 static const GOptionEntry entries[] = {
   COMMAND_OPTION_DATABASE,
   { "endpoint", 0, 0, G_OPTION_ARG_STRING, &endpoint,
-    N_ ("Send to this address, in place of LANGSMITH_ENDPOINT"), N_ ("URL") },
+    N_ ("Send to this address instead of LANGSMITH_ENDPOINT"), N_ ("URL") },
   { "profile", 0, 0, G_OPTION_ARG_STRING, &profile,
     N_ ("Take address and key from a profile of LangSmith's tools"), N_ ("NAME") },
   { "into", 0, 0, G_OPTION_ARG_STRING, &into,
-    N_ ("Send all runs to this project, in place of their own"), N_ ("NAME") },
+    N_ ("Send all runs to this project instead of their own"), N_ ("NAME") },
   { "spool", 0, 0, G_OPTION_ARG_FILENAME, &spool,
-    N_ ("Send what a program has left in this folder of lost traces, or spool; no stored traces"),
+    N_ ("Send the files that a program has left in this folder of failed traces, or spool, instead of stored traces"),
     N_ ("FOLDER") },
   { "rate", 0, 0, G_OPTION_ARG_DOUBLE, &rate,
-    N_ ("How many runs to send in a second; 0 for any [200; on this machine 0]"), N_ ("NUMBER") },
-  { "again", 0, 0, G_OPTION_ARG_NONE, &again, N_ ("Send what was sent there already, too"), NULL },
-  { "dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run,
-    N_ ("Only say what would be sent; ask no service"), NULL },
+    N_ ("Runs to send per second; 0 for no limit [200; 0 for this machine]"), N_ ("NUMBER") },
+  { "again", 0, 0, G_OPTION_ARG_NONE, &again, N_ ("Send again what was sent there already"), NULL },
+  { "dry-run", 0, 0, G_OPTION_ARG_NONE, &dry_run, N_ ("Print what would be sent, and send nothing"),
+    NULL },
   { "json", 'j', 0, G_OPTION_ARG_NONE, &as_json, N_ ("Print the result as JSON"), NULL },
   { NULL },
 };
@@ -242,9 +242,9 @@ make_config (GError **error)
     lsobs_config_set_api_url (config, endpoint);
   else if (lsobs_config_get_n_replicas (config) > 0)
     {
-      g_set_error_literal (error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
-                           _ ("LANGSMITH_RUNS_ENDPOINTS names several places: say where to send, "
-                              "with --endpoint"));
+      g_set_error_literal (
+          error, LSOBS_ERROR, LSOBS_ERROR_INVALID_CONFIG,
+          _ ("LANGSMITH_RUNS_ENDPOINTS names several services: choose one with --endpoint"));
       return NULL;
     }
   lsobs_config_clear_replicas (config);
@@ -324,8 +324,7 @@ static int
 end_stopped (Session *self)
 {
   clear_line (self);
-  command_print_error ("%s",
-                       _ ("Stopped: what was sent is remembered, and the same command goes on"));
+  command_print_error ("%s", _ ("Stopped: run the same command again to send the rest"));
   return 128 + self->signal;
 }
 
@@ -390,7 +389,7 @@ forward_runs (Session *session, Choice *choice, Forwarder *forwarder)
   if (error != NULL)
     {
       command_fail (error);
-      command_print_error ("%s", _ ("What was sent is remembered: the same command goes on"));
+      command_print_error ("%s", _ ("Run the same command again to send the rest"));
       return COMMAND_FAILED;
     }
   return forwarder->count.n_refused > 0 ? COMMAND_FAILED : COMMAND_DONE;
@@ -500,9 +499,10 @@ check_options (char **words)
 
   if (spool != NULL && (chooses || again || dry_run || into != NULL))
     command_refuse (
-        "%s", _ ("A spool is sent as it is: --spool goes with --endpoint and --profile alone"));
+        "%s",
+        _ ("A spool is sent as it is: --spool can only be combined with --endpoint and --profile"));
   else if (into != NULL && *into == '\0')
-    command_refuse ("%s", _ ("The name of a project is not empty"));
+    command_refuse ("%s", _ ("The name of a project must not be empty"));
   else if (isnan (rate) || (rate < 0 && rate > NO_RATE))
     command_refuse ("%s", _ ("A rate is a number of runs in a second, or 0 for any"));
   else
@@ -522,7 +522,7 @@ lock_database (const char *path, LsobsFileLock *lock, GError **error)
   if (errno == EWOULDBLOCK)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
                  /* TRANSLATORS: %s: a path */
-                 _ ("“lsobs forward” sends the traces of “%s” already: wait for its end"), path);
+                 _ ("Another “lsobs forward” sends the traces of “%s”: wait until it ends"), path);
   else
     g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (errno),
                  /* TRANSLATORS: the first %s is a path, the second one what the system says */

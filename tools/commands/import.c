@@ -25,7 +25,7 @@ static gboolean as_json = FALSE;
 static const GOptionEntry entries[] = {
   COMMAND_OPTION_DATABASE,
   { "project", 'p', 0, G_OPTION_ARG_STRING, &project,
-    N_ ("Put all runs into this project, in place of their own"), N_ ("NAME") },
+    N_ ("Put all runs into this project instead of their own"), N_ ("NAME") },
   { "attachments", 'a', 0, G_OPTION_ARG_FILENAME, &attachments_path,
     N_ ("The folder with the attachments that the lines name"), N_ ("FOLDER") },
   { "json", 'j', 0, G_OPTION_ARG_NONE, &as_json, N_ ("Print the result as JSON"), NULL },
@@ -176,7 +176,9 @@ report (const Importer *self)
              self->n_refused);
   if (command_get_signal () != 0)
     {
-      command_print_error ("%s", _ ("Stopped before all was imported: the same command goes on"));
+      command_print_error (
+          "%s",
+          _ ("Stopped before all was imported: run the same command again to import the rest"));
       return 128 + command_get_signal ();
     }
   return self->n_refused > 0 ? COMMAND_FAILED : COMMAND_DONE;
@@ -192,7 +194,7 @@ run (char **words)
   GError *error = NULL;
 
   if (project != NULL && *project == '\0')
-    return command_refuse ("%s", _ ("The name of a project is not empty"));
+    return command_refuse ("%s", _ ("The name of a project must not be empty"));
   if (attachments_path != NULL)
     folder = attachment_folder_new (attachments_path, FALSE, &error);
   if (error != NULL)

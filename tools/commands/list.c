@@ -33,7 +33,7 @@ static const GOptionEntry entries[] = {
   { "search", 's', 0, G_OPTION_ARG_STRING, &words_wanted, N_ ("Only traces with these words"),
     N_ ("WORDS") },
   { "filter", 'f', 0, G_OPTION_ARG_STRING, &filter,
-    N_ ("Only traces that a filter of LangSmith accepts, such as 'gt(latency, \"2s\")'"),
+    N_ ("Only traces that match a LangSmith filter, such as 'gt(latency, \"2s\")'"),
     N_ ("FILTER") },
   { "json", 'j', 0, G_OPTION_ARG_NONE, &as_json, N_ ("Print each trace as one line of JSON"),
     NULL },
@@ -190,7 +190,7 @@ print_table (GPtrArray *runs, gboolean more)
   for (guint i = 0; i < runs->len; i++)
     append_row (out, &screen, g_ptr_array_index (runs, i), widths, now, whole_ids);
   if (more)
-    screen_append (&screen, out, SCREEN_FAINT, _ ("There are older ones: --limit shows more\n"));
+    screen_append (&screen, out, SCREEN_FAINT, _ ("There are older traces: --limit shows more\n"));
   screen_print (stdout, out->str);
 }
 
@@ -234,7 +234,7 @@ run (char **words)
 
   if (*words != NULL)
     /* TRANSLATORS: %s: a word of the command line */
-    return command_refuse (_ ("“%s” is one word too many"), *words);
+    return command_refuse (_ ("Unexpected argument “%s”"), *words);
   if (limit < 1 || limit > MAX_LIMIT)
     /* TRANSLATORS: %d: the greatest number */
     return command_refuse (_ ("A limit is a number from 1 to %d"), MAX_LIMIT);
@@ -251,7 +251,7 @@ run (char **words)
                          project_name == NULL && !only_errors && words_wanted == NULL &&
                                  filter == NULL
                              ? _ ("There are no traces yet: “lsobs run -- PROGRAM” makes some")
-                             : _ ("There are no such traces"));
+                             : _ ("No trace matches"));
   else
     print_table (runs, more);
   return COMMAND_DONE;
@@ -260,8 +260,7 @@ run (char **words)
 const Command command_list = {
   .name = "list",
   .summary = N_ ("List traces, the newest first"),
-  .details =
-      N_ ("“lsobs show ID” shows one of them. Of an id, the last four digits or more are enough."),
+  .details = N_ ("“lsobs show ID” shows one of them. The last four digits of an id are enough."),
   .entries = entries,
   .run = run,
 };

@@ -37,10 +37,10 @@ static const GOptionEntry entries[] = {
   { "project", 'p', 0, G_OPTION_ARG_STRING, &project_name,
     N_ ("The project of the traces, LANGSMITH_PROJECT"), N_ ("NAME") },
   { "token", 't', 0, G_OPTION_ARG_STRING, &given_token,
-    N_ ("The token of a service that was started with one"), N_ ("TOKEN") },
+    N_ ("The token of a service that was started with --token"), N_ ("TOKEN") },
   { "quiet", 'q', 0, G_OPTION_ARG_NONE, &is_quiet, N_ ("Print no traces"), NULL },
   { "json", 'j', 0, G_OPTION_ARG_NONE, &as_json,
-    N_ ("Print each run as one line of JSON in place of trees"), NULL },
+    N_ ("Print each run as one line of JSON instead of trees"), NULL },
   { NULL },
 };
 
@@ -383,7 +383,7 @@ run (char **words)
   if (*words != NULL && strcmp (*words, "--") == 0)
     words++;
   if (*words == NULL)
-    return command_refuse (_ ("Say which program to run: lsobs run -- PROGRAM [ARGUMENT…]"));
+    return command_refuse (_ ("No program to run: lsobs run -- PROGRAM [ARGUMENT…]"));
   if (given_token != NULL && !token_is_valid (given_token))
     return command_refuse (_ ("A token has 16 to 256 letters, digits, and - _ . ~"));
   token = given_token != NULL ? g_strdup (given_token) : token_load (token_path, &error);

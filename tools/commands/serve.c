@@ -27,14 +27,13 @@ static gboolean as_json = FALSE;
 
 static const GOptionEntry entries[] = {
   COMMAND_OPTION_DATABASE,
-  { "port", 'p', 0, G_OPTION_ARG_INT, &port, N_ ("The port to listen at; 0 for any [4983]"),
+  { "port", 'p', 0, G_OPTION_ARG_INT, &port, N_ ("The port to listen on; 0 for a free one [4983]"),
     N_ ("PORT") },
   { "address", 'a', 0, G_OPTION_ARG_STRING, &address,
-    N_ ("The IP address to listen at: another one than the default lets other machines ask "
-        "[127.0.0.1]"),
+    N_ ("The IP address to listen on: any other than the default lets other machines connect [127.0.0.1]"),
     N_ ("ADDRESS") },
   { "name", 0, 0, G_OPTION_ARG_STRING_ARRAY, &names,
-    N_ ("A name of this host that clients use; may be given several times"), N_ ("NAME") },
+    N_ ("A host name that clients use for this machine; may be given several times"), N_ ("NAME") },
   { "token", 't', 0, G_OPTION_ARG_STRING, &given_token,
     N_ ("What clients give as API key; other users can see it in the list of processes [made once and "
         "kept in ~/.local/state/lsobs/token]"),
@@ -75,13 +74,14 @@ read_limits (WorkerLimits *limits)
   if (!parse_size (max_size != NULL ? max_size : "1G", &limits->max_bytes))
     {
       /* TRANSLATORS: %s: what the user has written */
-      command_print_error (_ ("“%s” is no size: write it such as 500M or 2G"), max_size);
+      command_print_error (_ ("“%s” is not a size: write it as 500M or 2G"), max_size);
       return FALSE;
     }
   if (!time_text_parse_duration (max_age != NULL ? max_age : "30d", &limits->max_age))
     {
       /* TRANSLATORS: %s: what the user has written */
-      command_print_error (_ ("“%s” is no time: write it such as 12h or 30d"), max_age);
+      command_print_error (_ ("“%s” is not a time: write a number with a unit, such as 12h or 30d"),
+                           max_age);
       return FALSE;
     }
   return TRUE;
@@ -172,7 +172,7 @@ run (char **words)
 
   if (*words != NULL)
     /* TRANSLATORS: %s: a word of the command line */
-    return command_refuse (_ ("“%s” is one word too many"), *words);
+    return command_refuse (_ ("Unexpected argument “%s”"), *words);
   if (port < 0 || port > G_MAXUINT16)
     return command_refuse (_ ("A port is a number from 0 to 65535"));
   if (given_token != NULL && !token_is_valid (given_token))
@@ -195,10 +195,8 @@ run (char **words)
 const Command command_serve = {
   .name = "serve",
   .summary = N_ ("Receive, keep and show traces on this machine"),
-  .details =
-      N_ ("What was answered is kept if this program is killed. It is brought to the disk when no "
-          "request has come for two seconds: a power cut before that may lose the last "
-          "requests."),
+  .details = N_ (
+      "Requests that were answered are kept if this program is killed. They reach the disk when no request has come for two seconds: a power cut before that may lose the last requests."),
   .entries = entries,
   .run = run,
 };

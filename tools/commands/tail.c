@@ -264,7 +264,7 @@ run_loop (Follower *self, const char *path)
   if (!store_get_last_change (self->store, &self->change, &error))
     return command_fail (error);
   if (isatty (STDERR_FILENO))
-    command_print_error ("%s", _ ("Runs are shown as they come; Ctrl+C ends this"));
+    command_print_error ("%s", _ ("Runs are shown as they arrive; press Ctrl+C to stop"));
   g_main_loop_run (self->loop);
   if (self->timeout != 0)
     g_source_remove (self->timeout);
@@ -283,7 +283,7 @@ run (char **words)
 
   if (*words != NULL)
     /* TRANSLATORS: %s: a word of the command line */
-    return command_refuse (_ ("“%s” is one word too many"), *words);
+    return command_refuse (_ ("Unexpected argument “%s”"), *words);
   /* If there is no database yet, it is made: the service may come later. */
   store = command_open_store (DATABASE_READ_WRITE);
   if (store == NULL)

@@ -105,7 +105,7 @@ find_problem (const FolderData *folder, FindingLevel *level, char **advice)
         /* TRANSLATORS: %s: a variable of the environment */
         *advice = g_strdup_printf (_ ("Set %s to a folder"), folder->variable);
       /* TRANSLATORS: %s: a path */
-      return g_strdup_printf (_ ("%s is no folder"), existing);
+      return g_strdup_printf (_ ("%s is not a folder"), existing);
     }
   if (access (existing, W_OK | X_OK) != 0)
     {
@@ -121,7 +121,7 @@ find_problem (const FolderData *folder, FindingLevel *level, char **advice)
       *advice =
           g_strdup_printf (_ ("Give it to the user of the program, or choose another folder"));
       /* TRANSLATORS: %s: a path */
-      return g_strdup_printf (_ ("The folder %s belongs to another user, so that it is refused"),
+      return g_strdup_printf (_ ("The folder %s belongs to another user, and is not used"),
                               folder->path);
     }
   /* TRANSLATORS: %s: a command */
@@ -190,8 +190,8 @@ add_numbers (Report *report, const FolderData *folder, gint64 room)
   if (bytes > folder->max_bytes / 10 * 8)
     {
       level = FINDING_WARNING;
-      advice = _ ("It is almost as large as it may become, and then traces are lost: see why they "
-                  "are not sent");
+      advice = _ (
+          "It has almost reached its size limit, after which traces are lost: find out why they are not sent");
     }
   else if (n > 0 && !folder->is_private)
     {

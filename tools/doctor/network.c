@@ -253,11 +253,11 @@ find_advice (PlaceData *place, JsonObject *step)
   if (has_problem (step, "unauthorized"))
     return _ ("Set LANGSMITH_API_KEY to a key of this service, its region and its workspace");
   if (has_problem (step, "quota") || has_problem (step, "limited"))
-    return _ ("Raise the limit in the settings of the account, or wait until it begins anew");
+    return _ ("Raise the limit in the settings of the account, or wait until it is reset");
   if (status == STATUS_TOO_MANY)
     return _ ("Wait a minute, and run this again");
   if (has_problem (step, "unavailable"))
-    return _ ("Wait, and see https://status.smith.langchain.com, or the log of one's own server");
+    return _ ("Wait, and see https://status.smith.langchain.com, or the log of your own server");
   return NULL;
 }
 
@@ -280,7 +280,7 @@ check_service (PlaceData *place, JsonObject *info)
   if (has_problem (info, "not-found") && lookup != NULL && get_text (lookup, "problem") == NULL)
     {
       add (place, FINDING_SERVICE, FINDING_WARNING,
-           _ ("It answers, and does not say what it can do: it is an old one"), NULL);
+           _ ("It answers, but does not say what it supports: it is an old version"), NULL);
       return;
     }
   if (get_text (info, "problem") != NULL)
@@ -293,7 +293,7 @@ check_service (PlaceData *place, JsonObject *info)
     /* TRANSLATORS: %s: such as 0.12.1 */
     text = g_strdup_printf (_ ("It answers, version %s"), version);
   else
-    text = g_strdup (_ ("It answers, and does not say its version"));
+    text = g_strdup (_ ("It answers, but does not say its version"));
   values = add (place, FINDING_SERVICE, FINDING_OK, text, NULL);
   if (version != NULL)
     json_object_set_string_member (values, "version", version);

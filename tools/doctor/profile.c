@@ -95,7 +95,7 @@ add_use (Report *report, const char *path, const char *name, LsobsConfig *config
     text = g_strdup_printf (_ ("“%s” of %s gives %s"), name, path, list);
   else
     /* TRANSLATORS: the name of a profile, a path */
-    text = g_strdup_printf (_ ("“%s” of %s gives nothing that no variable gives"), name, path);
+    text = g_strdup_printf (_ ("“%s” of %s sets nothing: variables set the same"), name, path);
   values = report_add (report, FINDING_PROFILE, FINDING_OK, text, NULL);
   json_object_set_string_member (values, "file", path);
   json_object_set_string_member (values, "profile", name);

@@ -150,7 +150,7 @@ check_form (Report *report, const char *variable, const char *key, gboolean is_l
     {
       level = FINDING_FAILURE;
       /* TRANSLATORS: %s: a variable of the environment */
-      text = g_strdup_printf (_ ("%s has the words of an example in place of a key"), variable);
+      text = g_strdup_printf (_ ("%s has the text of an example instead of a key"), variable);
       advice =
           _ ("Make a key at https://smith.langchain.com (Settings, API keys), and set it there");
     }
@@ -159,7 +159,7 @@ check_form (Report *report, const char *variable, const char *key, gboolean is_l
       level = FINDING_WARNING;
       /* TRANSLATORS: %s: a variable of the environment */
       text = g_strdup_printf (_ ("The key of %s is shorter than such keys are"), variable);
-      advice = _ ("See whether its end was lost when it was copied");
+      advice = _ ("Check whether its end was lost when it was copied");
     }
   else
     {
@@ -169,7 +169,7 @@ check_form (Report *report, const char *variable, const char *key, gboolean is_l
       if (!is_loopback && key_kinds[i].kind == KEY_OTHER)
         {
           level = FINDING_WARNING;
-          advice = _ ("See whether it is the key of LangSmith, which begins with lsv2_");
+          advice = _ ("Check whether it is a LangSmith key, which begins with lsv2_");
         }
       else if (!is_loopback && key_kinds[i].kind == KEY_OF_SERVE)
         {
@@ -214,7 +214,7 @@ settings_check_key (Report *report, LsobsConfig *config)
         report_add (report, FINDING_KEY, FINDING_OK, _ ("The profile gives it"), NULL);
       else if (client != NULL)
         report_add (report, FINDING_KEY, is_loopback ? FINDING_OK : FINDING_WARNING,
-                    _ ("There is none, and a service on this machine may need none"), NULL);
+                    _ ("There is none; a service on this machine may need none"), NULL);
       else
         report_add (report, FINDING_KEY, FINDING_FAILURE, error->message,
                     _ ("Make a key at https://smith.langchain.com (Settings, API keys), and set "
@@ -276,7 +276,7 @@ add_hosted_page (Report *report, const char *host)
   g_autofree char *prefix = g_strndup (host, strlen (host) - strlen (HOSTED));
 
   /* TRANSLATORS: %s: a host */
-  text = g_strdup_printf (_ ("%s has the pages of LangSmith, and not its API"), host);
+  text = g_strdup_printf (_ ("%s has the web pages of LangSmith, not its API"), host);
   /* TRANSLATORS: %s: an address */
   advice = g_strdup_printf (_ ("Set LANGSMITH_ENDPOINT=https://%s%s"), prefix, HOSTED_API);
   report_add (report, FINDING_ENDPOINT, FINDING_FAILURE, text, advice);
@@ -304,17 +304,15 @@ check_address (Report *report, const char *url)
       level = FINDING_WARNING;
       /* TRANSLATORS: %s: an address */
       text = g_strdup_printf (_ ("%s ends in a path that clients add themselves"), url);
-      advice = _ ("Leave the last part out; the address of one's own server ends in /api");
+      advice = _ ("Remove the last part; the address of your own server ends in /api");
     }
   else if (uri != NULL && strcmp (g_uri_get_scheme (uri), "http") == 0 &&
            !settings_is_loopback (url))
     {
       level = FINDING_WARNING;
       /* TRANSLATORS: %s: an address */
-      text =
-          g_strdup_printf (_ ("%s is not encrypted: everybody on the way can read the key and the "
-                              "traces"),
-                           url);
+      text = g_strdup_printf (
+          _ ("%s is not encrypted: anyone on the network can read the key and the traces"), url);
       advice = _ ("Use https, and unset LANGSMITH_ALLOW_PLAIN_HTTP");
     }
   else if (region != NULL)

@@ -245,9 +245,9 @@ check_names (Report *report)
       if (meant == NULL)
         continue;
       /* TRANSLATORS: %s: a variable of the environment */
-      text = g_strdup_printf (_ ("%s is set, and nothing reads a variable of this name"), *name);
+      text = g_strdup_printf (_ ("%s is set, but nothing reads a variable of this name"), *name);
       /* TRANSLATORS: %s: a variable of the environment */
-      advice = g_strdup_printf (_ ("Set %s in its place, if that is meant"), meant);
+      advice = g_strdup_printf (_ ("Set %s instead, if you mean that"), meant);
       values = report_add (report, FINDING_VARIABLES, FINDING_WARNING, text, advice);
       json_object_set_string_member (values, "variable", *name);
       json_object_set_string_member (values, "meant", meant);

@@ -97,7 +97,7 @@ export function showChart(host, address, signal) {
             const isOpen = body.querySelector('.chart-table')?.open ?? false;
 
             if (sum(buckets, 'n') === 0) {
-                fill(body, h('div', {class: 'empty'}, h('h2', {}, _('No traces in this time')), h('p', {}, _('Choose a longer time.'))));
+                fill(body, h('div', {class: 'empty'}, h('h2', {}, _('No traces in this time range')), h('p', {}, _('Choose a longer time range.'))));
                 return;
             }
             const top = body.scrollTop;

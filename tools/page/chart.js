@@ -75,7 +75,7 @@ export function makeChart(chart, buckets, formatBucket, query, project) {
         })), cursor, chart.kind === 'bars' ? drawBars(chart, buckets, top) : chart.series.map(one => drawLine(one, buckets, top)));
     const area = h('div', {
         class: 'chart-area', tabindex: 0, role: 'slider', 'aria-label': chart.title, 'aria-valuemin': 0, 'aria-valuemax': buckets.length - 1,
-        'aria-valuenow': buckets.length - 1, 'aria-valuetext': _('Arrow keys tell the numbers'),
+        'aria-valuenow': buckets.length - 1, 'aria-valuetext': _('Use the arrow keys to read the numbers'),
     }, h('span', {class: 'chart-top', 'aria-hidden': 'true'}, chart.format(top)), drawing);
     let index = -1;
 

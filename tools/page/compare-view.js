@@ -198,7 +198,7 @@ export function openCompareDialog(run) {
             const runs = answer.runs.filter(other => other.id !== run.id);
 
             if (number === asked)
-                fill(results, runs.length > 0 ? runs.map(makeChoice) : emptyState('search', _('No other run is like this')));
+                fill(results, runs.length > 0 ? runs.map(makeChoice) : emptyState('search', _('No other run matches')));
         } catch (error) {
             fill(results, h('p', {class: 'form-problem', role: 'alert'}, error.message));
         }

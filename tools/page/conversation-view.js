@@ -35,14 +35,14 @@ function iconOfRole(role) {
 function makeImage(part) {
     if (SAFE_IMAGE.test(part.source))
         return h('img', {class: 'picture', src: part.source, alt: _('Image of the conversation'), loading: 'lazy'});
-    return h('div', {class: 'file'}, icon('link'), h('div', {}, h('div', {class: 'hint'}, _('An image that is elsewhere is not fetched:')),
+    return h('div', {class: 'file'}, icon('link'), h('div', {}, h('div', {class: 'hint'}, _('Images from other sites are not loaded:')),
         h('bdi', {class: 'file-name'}, cut(part.label, 300))));
 }
 
 function makeReasoning(part, key) {
     return h('details', {class: 'reasoning', data: {keep: key}},
         h('summary', {}, _('Reasoning'), h('span', {class: 'summary-text'}, cut(part.text, 80))),
-        part.text ? makeProse(part.text) : h('p', {class: 'hint'}, _('The service that was called keeps it to itself.')));
+        part.text ? makeProse(part.text) : h('p', {class: 'hint'}, _('The service does not show its reasoning.')));
 }
 
 // Many tools answer with JSON in a text. What is none stays as it is, in a list of one.

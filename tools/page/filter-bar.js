@@ -43,8 +43,8 @@ function makeChips(query) {
     return Object.keys(labels).flatMap(name => query.getAll(name).map(value => h('span', {class: 'chip'},
         h('span', {class: 'chip-name'}, labels[name]), ' ', h('bdi', {}, toLine(value)),
         h('button', {
-            type: 'button', class: 'chip-close', title: _('Take this filter away'),
-            'aria-label': _('Take the filter “{name} {value}” away', {name: labels[name], value: toLine(value)}),
+            type: 'button', class: 'chip-close', title: _('Remove this filter'),
+            'aria-label': _('Remove the filter “{name} {value}”', {name: labels[name], value: toLine(value)}),
             on: {click: () => takeAway(query, name, value)},
         }, icon('close')))));
 }

@@ -94,7 +94,7 @@ export class JsonView {
                 h('button', {type: 'button', class: 'button quiet', on: {click: () => this.#setAll(false)}}, _('Fold')),
                 h('button', {
                     type: 'button', class: 'button quiet', on: {
-                        click: () => copyText(JSON.stringify(this.#value, null, 2), _('The JSON is on the clipboard')),
+                        click: () => copyText(JSON.stringify(this.#value, null, 2), _('JSON copied to the clipboard')),
                     },
                 }, icon('copy'), _('Copy'))),
             this.#list.element);

@@ -21,7 +21,7 @@ function listKeys() {
         [['Home', 'End'], _('Go to the first or the last row')],
         [['PgUp', 'PgDn'], _('Go a screen up or down')],
         [['→', '←'], _('Unfold a run, or fold it; go to its first child, or to its parent')],
-        [['Enter'], _('Open a trace; in a trace, go to what the run says')],
+        [['Enter'], _('Open a trace; in a trace, go to the contents of the run')],
         [['r'], _('Make the run the root, or show the whole trace again')],
         [['[', ']'], _('Go to the previous or the next trace')],
         [['u'], _('Go up: to the traces, to the projects')],

@@ -85,7 +85,7 @@ export function makeCode(text, language = '') {
     return h('div', {class: 'code-block'},
         h('div', {class: 'code-head'}, h('span', {class: 'code-language'}, cut(language, 40)), h('span', {class: 'push'}), h('button', {
             type: 'button', class: 'button quiet square small', 'aria-label': _('Copy the code'), title: _('Copy the code'),
-            on: {click: () => copyText(text, _('It is on the clipboard'))},
+            on: {click: () => copyText(text, _('Copied to the clipboard'))},
         }, icon('copy'))), makeText(text, 'code'));
 }
 

@@ -158,7 +158,7 @@ export class RunPanel {
                 h('span', {class: 'push'}),
                 square('root', isRoot ? _('Show the whole trace') : _('Make it the root'), () => this.onRoot()),
                 square('compare', _('Compare with another run'), () => openCompareDialog(run)),
-                square('chain', _('Copy the link to this run'), () => copyText(this.#link(), _('The link is on the clipboard'))),
+                square('chain', _('Copy the link to this run'), () => copyText(this.#link(), _('Link copied to the clipboard'))),
                 h('a', {
                     class: 'button quiet square', href: exportOfRun(run.id), download: `run-${run.id}.jsonl`, title: _('Export the run'),
                     'aria-label': _('Export the run'),
@@ -248,7 +248,7 @@ export class RunPanel {
             h('div', {class: 'part-head'}, h('h3', {}, label), Array.isArray(contents) && contents.length === 1 &&
                 makeSourceSwitch(contents, `${name}-source`), value !== undefined && h('button', {
                 type: 'button', class: 'button quiet square', title: _('Copy'), 'aria-label': _('Copy: {name}', {name: label}),
-                on: {click: () => copyText(typeof value === 'string' ? value : JSON.stringify(value, null, 2), _('It is on the clipboard'))},
+                on: {click: () => copyText(typeof value === 'string' ? value : JSON.stringify(value, null, 2), _('Copied to the clipboard'))},
             }, icon('copy'))), contents);
 
         return [
@@ -257,7 +257,7 @@ export class RunPanel {
                 isEmpty(run.inputs) ? undefined : run.inputs),
             attachments?.length > 0 && part(_('Attachments'), 'attachments', h('div', {class: 'attachment-list'}, attachments.map(makeAttachment))),
             part(_('Output'), 'output-part', isEmpty(run.outputs)
-                ? h('p', {class: 'none'}, run.status === 'pending' ? _('The run goes on: no output yet') : _('No output'))
+                ? h('p', {class: 'none'}, run.status === 'pending' ? _('The run is still running: no output yet') : _('No output'))
                 : makeContents(run.outputs, 'out', isProse), isEmpty(run.outputs) ? undefined : run.outputs),
         ];
     }

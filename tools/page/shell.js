@@ -58,7 +58,7 @@ function makeLiveSign() {
         if (live.state === 'lost' || live.state === 'open' && sign.dataset.state === 'lost')
             say(messages[live.state]);
         sign.dataset.state = live.state;
-        sign.title = live.state === 'open' ? _('What is shown changes as the programs go on') : '';
+        sign.title = live.state === 'open' ? _('The page updates while programs run') : '';
         text.textContent = messages[live.state];
     }
 

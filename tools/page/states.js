@@ -29,21 +29,21 @@ export function asPage(state) {
 export function commandLine(command) {
     return h('div', {class: 'command'}, h('code', {}, command), h('button', {
         type: 'button', class: 'button quiet square', 'aria-label': _('Copy the command'), title: _('Copy the command'),
-        on: {click: () => copyText(command, _('The command is on the clipboard'))},
+        on: {click: () => copyText(command, _('Command copied to the clipboard'))},
     }, icon('copy')));
 }
 
 export function noTracesYet() {
     return emptyState('root', _('No traces yet'),
-        h('p', {}, _('Run your program, and see here what its agent does, as it happens:')),
+        h('p', {}, _('Run your program, and watch here what its agent does:')),
         commandLine('lsobs run -- your-program'),
         h('p', {class: 'hint'},
-            _('Any program that traces to LangSmith will do. “lsobs serve” prints the variables that lead it here.')));
+            _('Use any program that traces to LangSmith. “lsobs serve” prints the variables that send its traces here.')));
 }
 
 export function errorState(error, retry) {
     return h('div', {class: 'empty problem', role: 'alert'}, h('div', {class: 'empty-icon'}, icon('error')),
-        h('h2', {}, error.status === 404 ? _('This is not here') : _('This cannot be shown')),
+        h('h2', {}, error.status === 404 ? _('Not found here') : _('This cannot be shown')),
         h('p', {}, error.status === 404
             ? _('It was deleted, it was never sent here, or its first part is still on its way.')
             : error.message),

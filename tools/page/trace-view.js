@@ -196,7 +196,7 @@ export function showTrace(host, address, signal) {
                 top.cost > 0 && figure(_('Cost'), formatCost(top.cost))),
             h('div', {class: 'trace-actions'},
                 steps.previous, steps.next,
-                squareButton('chain', _('Copy the link'), () => copyText(location.href, _('The link is on the clipboard'))),
+                squareButton('chain', _('Copy the link'), () => copyText(location.href, _('Link copied to the clipboard'))),
                 h('a', {
                     class: 'button quiet square', href: exportOfTrace(id), download: `trace-${id}.jsonl`, title: _('Export the trace'),
                     'aria-label': _('Export the trace'),

@@ -113,7 +113,7 @@ export function showTraces(host, address, signal) {
         rememberTraces(project, rows, {text, cursor, total});
         if (rows.length === 0)
             fill(body, isFiltered(address.query)
-                ? emptyState('search', _('No trace is like this'), h('p', {}, _('Take a filter away, or search other words.')))
+                ? emptyState('search', _('No trace matches'), h('p', {}, _('Remove a filter, or search for other words.')))
                 : noTracesYet());
         else if (!list.element.isConnected)
             fill(body, list.element, fresh);

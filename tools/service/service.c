@@ -576,7 +576,7 @@ listen_at (Service *self, const ServiceSettings *settings, GError **error)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                    /* TRANSLATORS: %s: what the user has given as an address */
-                   _ ("“%s” is no IP address"), settings->address);
+                   _ ("“%s” is not an IP address"), settings->address);
       return FALSE;
     }
   if (soup_server_listen (self->server, address, 0, &problem))

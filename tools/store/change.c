@@ -334,7 +334,7 @@ change_new_from_json (ChangeKind kind, const char *id, const char *text, gsize l
   self->start_time = self->end_time = TIME_NONE;
   if (!_lsobs_json_sanitize (&sanitized, text, len, &options))
     {
-      g_set_error_literal (error, STORE_ERROR, STORE_ERROR_INVALID, _ ("The run is no JSON"));
+      g_set_error_literal (error, STORE_ERROR, STORE_ERROR_INVALID, _ ("The run is not JSON"));
       return NULL;
     }
   _lsobs_buffer_append_c (&sanitized, '\0');

@@ -80,7 +80,7 @@ database_set_error (Database *self, GError **error)
     case STORE_ERROR_FOREIGN:
       /* TRANSLATORS: %s: what SQLite says */
       g_set_error (error, STORE_ERROR, code,
-                   _ ("The file is no database of lsobs, or it is damaged: %s"), text);
+                   _ ("The file is not a database of lsobs, or it is damaged: %s"), text);
       return;
     case STORE_ERROR_FAILED:
     case STORE_ERROR_NEWER:
@@ -172,7 +172,7 @@ prepare_file (const char *path, DatabaseMode mode, GError **error)
     return TRUE;
   g_set_error (error, STORE_ERROR, STORE_ERROR_FOREIGN,
                /* TRANSLATORS: %s: a path */
-               _ ("The database “%s” is not used, as it is no file of this user"), path);
+               _ ("The database “%s” is not used, because it is not a file of this user"), path);
   return FALSE;
 }
 

@@ -183,7 +183,7 @@ attachment_folder_read (AttachmentFolder *self, const char *file, GError **error
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_FILENAME,
                    /* TRANSLATORS: %s: what a line of a file says */
-                   _ ("“%s” is no name of a file in the folder of the attachments"), file);
+                   _ ("“%s” is not the name of a file in the folder of the attachments"), file);
       return NULL;
     }
   if (!_lsobs_file_read (self->fd, file, O_NOFOLLOW, MAX_BYTES, &text))

@@ -16,7 +16,7 @@ ChoiceOptions choice_options = { 0 };
 
 const GOptionEntry choice_entries[] = {
   { "limit", 'n', 0, G_OPTION_ARG_INT, &choice_options.limit,
-    N_ ("Only the newest traces, so many [all]"), N_ ("NUMBER") },
+    N_ ("Only this number of the newest traces [all]"), N_ ("NUMBER") },
   { "project", 'p', 0, G_OPTION_ARG_STRING, &choice_options.project,
     N_ ("Only traces of this project"), N_ ("NAME") },
   { "errors", 'e', 0, G_OPTION_ARG_NONE, &choice_options.only_errors,
@@ -24,10 +24,10 @@ const GOptionEntry choice_entries[] = {
   { "search", 's', 0, G_OPTION_ARG_STRING, &choice_options.words,
     N_ ("Only traces with these words"), N_ ("WORDS") },
   { "filter", 'f', 0, G_OPTION_ARG_STRING, &choice_options.filter,
-    N_ ("Only traces that a filter of LangSmith accepts, such as 'gt(latency, \"2s\")'"),
+    N_ ("Only traces that match a LangSmith filter, such as 'gt(latency, \"2s\")'"),
     N_ ("FILTER") },
   { "since", 0, 0, G_OPTION_ARG_STRING, &choice_options.since,
-    N_ ("Only traces that have started since: a time, or a while ago, such as 12h"), N_ ("TIME") },
+    N_ ("Only traces that started after this time, or less than 12h or 30d ago"), N_ ("TIME") },
   { NULL },
 };
 
@@ -79,7 +79,7 @@ read_since (const char *text, gint64 *since, GError **error)
     }
   g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID,
                /* TRANSLATORS: %s: what the user has written */
-               _ ("“%s” is no time: write it such as 2026-03-01T09:30, 12h or 30d"), text);
+               _ ("“%s” is not a time: write it as 2026-03-01T09:30, 12h or 30d"), text);
   return FALSE;
 }
 

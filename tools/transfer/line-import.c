@@ -257,7 +257,7 @@ line_import_take (LineImport *self, const char *line, gsize len, GError **error)
   if (!_lsobs_json_sanitize (&sanitized, line, len, &options) || *sanitized.data != '{')
     {
       g_set_error_literal (error, STORE_ERROR, STORE_ERROR_INVALID,
-                           _ ("The line is no JSON object"));
+                           _ ("The line is not a JSON object"));
       return FALSE;
     }
   _lsobs_buffer_append_c (&sanitized, '\0');
