@@ -50,19 +50,14 @@
  * are not followed: the run begins a trace of its own, as it does with the official clients.
  */
 
-/* Makes annotations for a run that is not sampled, to keep what propagates. With tracing off,
- * nothing propagates. Several threads may call this for one run. */
+/* Makes annotations for a run that is not sampled, too, to keep what propagates. With tracing off,
+ * nothing propagates. */
 static void
 ensure_annotations (LsobsRun *self)
 {
-  LsobsAnnotations *annotations;
-
-  if (g_atomic_pointer_get (&self->annotations) != NULL || _lsobs_run_is_forked (self) ||
-      !_lsobs_exporter_peek_settings (self->exporter)->values.tracing_enabled)
-    return;
-  annotations = _lsobs_annotations_new ();
-  if (!g_atomic_pointer_compare_and_exchange (&self->annotations, NULL, annotations))
-    _lsobs_annotations_unref (annotations);
+  if (!_lsobs_run_is_forked (self) &&
+      _lsobs_exporter_peek_settings (self->exporter)->values.tracing_enabled)
+    _lsobs_run_ensure_annotations (self);
 }
 
 /* Annotations that are written into a header. */

@@ -12,12 +12,15 @@ struct _LsobsRun
   gatomicrefcount ref_count;
   LsobsExporter *exporter; /* (owned) */
   LsobsRunInfo *info;      /* (owned) */
-  int status;              /* (atomic) LsobsRunStatus; written under the annotations' lock if
-                                  * there are any */
+  int status;              /* (atomic) LsobsRunStatus. Who changes the annotations holds their lock
+                                  * and sees that the run has not ended; who ends it takes the lock
+                                  * after that */
   int is_ended_by_wrap;    /* (atomic) the program has not ended the run itself, but left that to
                                   * lsobs_run_wrap() */
-  LsobsAnnotations *annotations; /* (owned) (nullable) (atomic) %NULL for a run that is not sampled,
-                                  * unless some of them propagate to other processes */
+  LsobsAnnotations
+      *annotations; /* (owned) (nullable) (atomic) %NULL until the first one is set. A run
+                                  * that is not sampled has those that propagate to other
+                                  * processes */
 };
 
 /* How a run starts. A member that is not set is absent. */
@@ -53,6 +56,7 @@ void _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end);
 gboolean _lsobs_run_is_forked (LsobsRun *self);
 gboolean _lsobs_run_samples_children (LsobsRun *self);
 
+LsobsAnnotations *_lsobs_run_ensure_annotations (LsobsRun *self);
 gboolean _lsobs_run_lock_annotations (LsobsRun *self);
 void _lsobs_run_unlock_annotations (LsobsRun *self, gboolean kept);
 

@@ -115,10 +115,29 @@ capture_value (LsobsRun *self, JsonNode *value)
   return capture (self, value != NULL ? value : null, NULL);
 }
 
-/* @info: (transfer full): with room for the run behind it
- * @annotated: whether the run has annotations even if it is not sampled */
+/* Several threads may call this for one run: they get the same annotations.
+ * Returns: (transfer none): those of the run, which are made if there are none */
+LsobsAnnotations *
+_lsobs_run_ensure_annotations (LsobsRun *self)
+{
+  LsobsAnnotations *annotations = g_atomic_pointer_get (&self->annotations);
+  LsobsAnnotations *made;
+
+  if (annotations != NULL)
+    return annotations;
+  made = _lsobs_annotations_new ();
+  if (!g_atomic_pointer_compare_and_exchange (&self->annotations, NULL, made))
+    _lsobs_annotations_unref (made);
+  annotations = g_atomic_pointer_get (&self->annotations);
+  /* By each of the threads: none goes on before the create can find them. */
+  if (self->info->sampled)
+    _lsobs_annotations_offer (annotations, &self->info->annotations);
+  return annotations;
+}
+
+/* @info: (transfer full): with room for the run behind it */
 static LsobsRun *
-new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled, gboolean annotated)
+new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled)
 {
   LsobsRun *self = (LsobsRun *) (info + 1);
 
@@ -126,7 +145,9 @@ new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled, gboolean
   self->exporter = g_object_ref (exporter);
   self->info = info;
   self->info->sampled = sampled;
-  self->annotations = sampled || annotated ? _lsobs_annotations_new () : NULL;
+  self->status = LSOBS_RUN_STATUS_RUNNING;
+  self->is_ended_by_wrap = FALSE;
+  self->annotations = NULL;
   return self;
 }
 
@@ -149,6 +170,21 @@ is_root_sampled (LsobsExporter *exporter, const LsobsRunStart *start, const Lsob
          _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter), trace_id);
 }
 
+/* @self: is not shared yet
+ * @parent: (nullable) */
+static void
+inherit (LsobsRun *self, LsobsRun *parent)
+{
+  LsobsAnnotations *inherited = parent != NULL ? g_atomic_pointer_get (&parent->annotations) : NULL;
+
+  if (inherited == NULL || _lsobs_run_is_forked (parent))
+    return;
+  _lsobs_mutex_lock (&inherited->lock, LSOBS_LOCK_ANNOTATIONS);
+  if (_lsobs_annotations_are_inherited_unlocked (inherited))
+    _lsobs_annotations_inherit_unlocked (_lsobs_run_ensure_annotations (self), inherited);
+  _lsobs_mutex_unlock (&inherited->lock, LSOBS_LOCK_ANNOTATIONS);
+}
+
 /* Makes a run with a parent in this process, or with none. */
 static LsobsRun *
 new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run_type)
@@ -163,21 +199,13 @@ new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run
   /* The sampler decides at the root, so that a trace is sent as a whole or not at all. */
   gboolean sampled =
       parent != NULL ? may_be_sent : is_root_sampled (exporter, start, &info->segment.id);
-  LsobsAnnotations *inherited = parent != NULL && !_lsobs_run_is_forked (parent)
-                                    ? g_atomic_pointer_get (&parent->annotations)
-                                    : NULL;
-  LsobsRun *self = new_run (exporter, info, sampled, inherited != NULL);
+  LsobsRun *self = new_run (exporter, info, sampled);
 
   if (parent == NULL && start->earlier != NULL && start->earlier->info->target != NULL)
     _lsobs_run_info_set_target (info, start->earlier->info->target);
   else if (parent == NULL && start->project != NULL)
     set_project (info, start->project);
-  if (inherited != NULL)
-    {
-      _lsobs_mutex_lock (&inherited->lock, LSOBS_LOCK_ANNOTATIONS);
-      _lsobs_annotations_inherit_unlocked (self->annotations, inherited);
-      _lsobs_mutex_unlock (&inherited->lock, LSOBS_LOCK_ANNOTATIONS);
-    }
+  inherit (self, parent);
   return self;
 }
 
@@ -198,8 +226,8 @@ new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunT
     _lsobs_run_info_set_target (parent_info, remote->target);
   info = _lsobs_run_info_new (parent_info, start->name, run_type, TRUE, sizeof (LsobsRun));
   self = new_run (exporter, info,
-                  is_root_sampled (exporter, start, _lsobs_run_info_get_trace_id (info)), TRUE);
-  _lsobs_annotations_take_remote_unlocked (self->annotations, remote);
+                  is_root_sampled (exporter, start, _lsobs_run_info_get_trace_id (info)));
+  _lsobs_annotations_take_remote_unlocked (_lsobs_run_ensure_annotations (self), remote);
   return self;
 }
 
@@ -216,6 +244,7 @@ start_run (LsobsExporter *exporter, const LsobsRunStart *start)
 {
   LsobsRunType run_type = start->run_type;
   gboolean known = TRUE;
+  LsobsDispatcher *dispatcher;
   LsobsRecord *record;
   LsobsRun *self;
 
@@ -231,6 +260,7 @@ start_run (LsobsExporter *exporter, const LsobsRunStart *start)
   if (!known && *start->kind != '\0')
     {
       _lsobs_log_unknown_type (start->kind);
+      _lsobs_run_ensure_annotations (self);
       _lsobs_mutex_lock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
       _lsobs_annotations_set_metadata_unlocked (self->annotations, KIND_KEY,
                                                 _lsobs_json_string_to_bytes (start->kind), FALSE);
@@ -239,8 +269,18 @@ start_run (LsobsExporter *exporter, const LsobsRunStart *start)
   record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
   record->inputs = capture (self, start->inputs, start->inputs_json);
   _lsobs_inline_data_attach (record, &_lsobs_exporter_peek_settings (exporter)->values);
-  record->annotations = _lsobs_annotations_ref (self->annotations);
-  _lsobs_dispatcher_push (get_dispatcher (self), record);
+  dispatcher = get_dispatcher (self);
+  /* A slot is for one record; the copies for other destinations share what is there from the start. */
+  if (_lsobs_dispatcher_is_single (dispatcher))
+    {
+      record->takes_annotations = TRUE;
+    }
+  else
+    {
+      record->annotations = _lsobs_annotations_ref (_lsobs_run_ensure_annotations (self));
+      _lsobs_annotations_unref (_lsobs_annotations_close_slot (&self->info->annotations));
+    }
+  _lsobs_dispatcher_push (dispatcher, record);
   return self;
 }
 
@@ -279,9 +319,14 @@ _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
 static void
 take_final_annotations (LsobsRun *self, LsobsRecord *record)
 {
-  record->annotations = _lsobs_annotations_ref (self->annotations);
+  LsobsAnnotations *annotations = g_atomic_pointer_get (&self->annotations);
+
   record->final = TRUE;
-  _lsobs_record_write_annotations (record);
+  if (annotations == NULL)
+    return;
+  _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+  _lsobs_record_write_annotations_unlocked (record, annotations);
+  _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
 }
 
 /* A second end adds its outputs to the record of the first, if that is still queued. */
@@ -333,13 +378,28 @@ add_cause_unlocked (LsobsRun *self, const GError *cause)
                                             _lsobs_buffer_steal_bytes (&code), FALSE);
 }
 
+/* To be called by the thread that has ended the run: from then on, no other changes the
+ * annotations.
+ * @cause: (nullable) */
+static void
+add_cause (LsobsRun *self, const GError *cause)
+{
+  LsobsAnnotations *annotations;
+
+  if (cause == NULL)
+    return;
+  annotations = _lsobs_run_ensure_annotations (self);
+  _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+  add_cause_unlocked (self, cause);
+  _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+}
+
 void
 _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end)
 {
   LsobsRunStatus status = end->error != NULL ? LSOBS_RUN_STATUS_FAILED : LSOBS_RUN_STATUS_COMPLETED;
-  LsobsRecord *record;
+  LsobsRecord record;
   gint64 now;
-  gboolean first;
 
   if (!self->info->sampled)
     {
@@ -347,32 +407,28 @@ _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end)
       return;
     }
   now = _lsobs_run_info_get_now (self->info);
-  record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
   if (_lsobs_run_is_forked (self))
     {
       /* The dispatcher drops the record and counts it. */
-      _lsobs_dispatcher_push (get_dispatcher (self), record);
+      _lsobs_dispatcher_push (get_dispatcher (self),
+                              _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info));
       return;
     }
-
-  /* After this, no function changes the annotations. */
-  _lsobs_mutex_lock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
-  first = g_atomic_int_compare_and_exchange (&self->status, LSOBS_RUN_STATUS_RUNNING, (int) status);
-  if (first && end->cause != NULL)
-    add_cause_unlocked (self, end->cause);
-  _lsobs_mutex_unlock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
-  if (!first)
+  /* A thread that sees annotations, and that the run has not ended, changes them under their lock.
+   * They are looked for and locked after this: so none of its changes is left out. */
+  if (!g_atomic_int_compare_and_exchange (&self->status, LSOBS_RUN_STATUS_RUNNING, (int) status))
     {
-      _lsobs_record_unref (record);
       finish_late (self, end);
       return;
     }
-  take_final_annotations (self, record);
-  record->outputs = capture (self, end->outputs, end->outputs_json);
-  record->error = g_strdup (is_cancelled (end->cause) ? CANCELLED_ERROR : end->error);
-  record->duration_ms = end->duration_ms;
-  record->end_time = end->end_time > 0 ? end->end_time : now;
-  _lsobs_dispatcher_push (get_dispatcher (self), record);
+  _lsobs_record_init (&record, LSOBS_RECORD_UPDATE, self->info);
+  add_cause (self, end->cause);
+  take_final_annotations (self, &record);
+  record.outputs = capture (self, end->outputs, end->outputs_json);
+  record.error = g_strdup (is_cancelled (end->cause) ? CANCELLED_ERROR : end->error);
+  record.duration_ms = end->duration_ms;
+  record.end_time = end->end_time > 0 ? end->end_time : now;
+  _lsobs_dispatcher_push_end (get_dispatcher (self), &record);
 }
 
 /* The last reference is dropped without an end. The annotations join the queued create, which
@@ -412,14 +468,19 @@ keeps_metadata (LsobsRun *self, const char *key)
 gboolean
 _lsobs_run_lock_annotations (LsobsRun *self)
 {
-  LsobsAnnotations *annotations = g_atomic_pointer_get (&self->annotations);
+  LsobsAnnotations *annotations;
 
-  if (annotations == NULL || _lsobs_run_is_forked (self))
+  if (_lsobs_run_is_forked (self) ||
+      (!self->info->sampled && g_atomic_pointer_get (&self->annotations) == NULL))
     return FALSE;
-  _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
   if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
-    return TRUE;
-  _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+    {
+      annotations = _lsobs_run_ensure_annotations (self);
+      _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+      if (g_atomic_int_get (&self->status) == LSOBS_RUN_STATUS_RUNNING)
+        return TRUE;
+      _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+    }
   check_wrap (self);
   count (self, LSOBS_COUNTER_LATE_UPDATES);
   return FALSE;

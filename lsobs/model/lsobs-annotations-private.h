@@ -34,8 +34,11 @@ gboolean _lsobs_annotation_event_write_details (LsobsBuffer *out,
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsAnnotationEvent, _lsobs_annotation_event_free)
 
 /* What a program adds to a run between its start and its end: tags, metadata, members of extra,
- * events, "serialized" and the id of an example. The handle of the run and its waiting create
- * share the annotations: those that are set before the create is taken are sent with it.
+ * events, "serialized" and the id of an example. Most runs have none: they are made when the first
+ * one is set. The handle of the run and its waiting create share them: those that are set before the
+ * create is taken are sent with it. The two meet at a slot, an atomic pointer in the info of the run:
+ * the handle offers the annotations there, and the create closes it when it is written out. What is
+ * offered later is sent with the end alone.
  *
  * The functions that end in _unlocked want the lock held, unless no other thread can have a
  * reference yet.
@@ -64,6 +67,10 @@ typedef struct
 LsobsAnnotations *_lsobs_annotations_new (void);
 LsobsAnnotations *_lsobs_annotations_ref (LsobsAnnotations *self);
 void _lsobs_annotations_unref (LsobsAnnotations *self);
+
+void _lsobs_annotations_offer (LsobsAnnotations *self, gpointer *slot);
+LsobsAnnotations *_lsobs_annotations_close_slot (gpointer *slot);
+gboolean _lsobs_annotations_are_inherited_unlocked (const LsobsAnnotations *self);
 
 void _lsobs_annotations_inherit_unlocked (LsobsAnnotations *self, const LsobsAnnotations *parent);
 void _lsobs_annotations_take_remote_unlocked (LsobsAnnotations *self,

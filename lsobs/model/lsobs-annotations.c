@@ -169,10 +169,11 @@ _lsobs_annotations_ref (LsobsAnnotations *self)
   return self;
 }
 
+/* @self: (nullable) */
 void
 _lsobs_annotations_unref (LsobsAnnotations *self)
 {
-  if (!g_atomic_ref_count_dec (&self->ref_count))
+  if (self == NULL || !g_atomic_ref_count_dec (&self->ref_count))
     return;
   g_clear_pointer (&self->metadata, g_array_unref);
   g_clear_pointer (&self->extra, g_array_unref);
@@ -181,6 +182,33 @@ _lsobs_annotations_unref (LsobsAnnotations *self)
   g_clear_pointer (&self->serialized, g_bytes_unref);
   g_mutex_clear (&self->lock);
   g_free (self);
+}
+
+/* Stands in a slot whose create has been written out, or is lost. */
+static char closed;
+
+/* Called from any thread, several times too.
+ * @slot: (atomic) holds a reference if nothing was in it */
+void
+_lsobs_annotations_offer (LsobsAnnotations *self, gpointer *slot)
+{
+  if (g_atomic_pointer_get (slot) != NULL)
+    return;
+  if (!g_atomic_pointer_compare_and_exchange (slot, NULL, _lsobs_annotations_ref (self)))
+    _lsobs_annotations_unref (self);
+}
+
+/* Takes what was offered. What is offered later is not taken.
+ * @slot: (atomic)
+ * Returns: (transfer full) (nullable) */
+LsobsAnnotations *
+_lsobs_annotations_close_slot (gpointer *slot)
+{
+  gpointer offered = g_atomic_pointer_get (slot);
+
+  while (!g_atomic_pointer_compare_and_exchange (slot, offered, &closed))
+    offered = g_atomic_pointer_get (slot);
+  return offered != &closed ? offered : NULL;
 }
 
 /* Adds @n_bytes to the size of the annotations.
@@ -323,6 +351,20 @@ put_unlocked (LsobsAnnotations *self,
       g_array_set_size (*members, (*members)->len - 1);
     }
   return FALSE;
+}
+
+/* Whether _lsobs_annotations_inherit_unlocked() would copy something. */
+gboolean
+_lsobs_annotations_are_inherited_unlocked (const LsobsAnnotations *self)
+{
+  for (guint i = 0; self->metadata != NULL && i < self->metadata->len; i++)
+    {
+      const Member *member = &g_array_index (self->metadata, Member, i);
+
+      if ((member->inherited && member->value != NULL) || member->propagated)
+        return TRUE;
+    }
+  return self->tags_propagated;
 }
 
 /* Copies what children inherit. @self is new and not shared yet; the caller holds the lock of

@@ -39,6 +39,8 @@ struct _LsobsRecord
   LsobsId project_id;        /* valid if @has_project_id */
 
   LsobsAnnotations *annotations; /* (owned) (nullable) until they are written into the next five */
+  gboolean takes_annotations;    /* a create: it takes those that are in the slot of the info when
+                                  * they are written out */
   gsize annotations_bytes;       /* their size when the record was made, or 0 if the handle of the
                                   * run accounts for them */
   GBytes *tags;                  /* (owned) (nullable) an array of strings */
@@ -72,12 +74,16 @@ struct _LsobsRecord
 };
 
 LsobsRecord *_lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info);
+void _lsobs_record_init (LsobsRecord *self, LsobsRecordKind kind, LsobsRunInfo *info);
+void _lsobs_record_clear (LsobsRecord *self);
+LsobsRecord *_lsobs_record_new_from (LsobsRecord *other);
 LsobsRecord *_lsobs_record_copy (LsobsRecord *self);
 LsobsRecord *_lsobs_record_ref (LsobsRecord *self);
 void _lsobs_record_unref (LsobsRecord *self);
 gsize _lsobs_record_measure (LsobsRecord *self);
 guint _lsobs_record_join (LsobsRecord *self, LsobsRecord *end);
 void _lsobs_record_write_annotations (LsobsRecord *self);
+void _lsobs_record_write_annotations_unlocked (LsobsRecord *self, LsobsAnnotations *annotations);
 gboolean _lsobs_record_lacks_project_id (LsobsRecord *self, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsRecord, _lsobs_record_unref)

@@ -14,16 +14,36 @@
  * fixed size in its encoded form. */
 #define FIXED_SIZE 1024
 
+/* Fills a record without a reference to @info: one that lies on the stack, for
+ * _lsobs_record_clear(), and that nobody refers to. */
+void
+_lsobs_record_init (LsobsRecord *self, LsobsRecordKind kind, LsobsRunInfo *info)
+{
+  memset (self, 0, sizeof *self);
+  g_atomic_ref_count_init (&self->ref_count);
+  self->kind = kind;
+  self->info = info;
+  self->duration_ms = -1;
+}
+
 LsobsRecord *
 _lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info)
 {
   /* Not from GSlice, whose locks are not safe across a fork. */
-  LsobsRecord *self = g_new0 (LsobsRecord, 1);
+  LsobsRecord *self = g_new (LsobsRecord, 1);
 
-  g_atomic_ref_count_init (&self->ref_count);
-  self->kind = kind;
-  self->info = _lsobs_run_info_ref (info);
-  self->duration_ms = -1;
+  _lsobs_record_init (self, kind, _lsobs_run_info_ref (info));
+  return self;
+}
+
+/* Moves what @other, which lies on the stack, has to a record that may be referred to. */
+LsobsRecord *
+_lsobs_record_new_from (LsobsRecord *other)
+{
+  LsobsRecord *self = g_memdup2 (other, sizeof *other);
+
+  _lsobs_run_info_ref (self->info);
+  _lsobs_record_init (other, other->kind, other->info);
   return self;
 }
 
@@ -33,6 +53,7 @@ _lsobs_record_copy (LsobsRecord *self)
 {
   LsobsRecord *copy = g_memdup2 (self, sizeof *self);
 
+  g_assert (!self->takes_annotations);
   g_atomic_ref_count_init (&copy->ref_count);
   _lsobs_run_info_ref (copy->info);
   if (copy->awaited_run != NULL)
@@ -62,12 +83,21 @@ _lsobs_record_ref (LsobsRecord *self)
   return self;
 }
 
-void
-_lsobs_record_unref (LsobsRecord *self)
+/* Lets the annotations of the run go. */
+static void
+drop_annotations (LsobsRecord *self)
 {
-  if (!g_atomic_ref_count_dec (&self->ref_count))
-    return;
   g_clear_pointer (&self->annotations, _lsobs_annotations_unref);
+  if (self->takes_annotations)
+    _lsobs_annotations_unref (_lsobs_annotations_close_slot (&self->info->annotations));
+  self->takes_annotations = FALSE;
+}
+
+/* Frees all members but the info. */
+void
+_lsobs_record_clear (LsobsRecord *self)
+{
+  drop_annotations (self);
   g_clear_pointer (&self->inputs, g_bytes_unref);
   g_clear_pointer (&self->outputs, g_bytes_unref);
   g_clear_pointer (&self->tags, g_bytes_unref);
@@ -76,9 +106,17 @@ _lsobs_record_unref (LsobsRecord *self)
   g_clear_pointer (&self->serialized, g_bytes_unref);
   g_clear_pointer (&self->events, g_ptr_array_unref);
   g_clear_pointer (&self->attachments, g_ptr_array_unref);
-  g_free (self->error);
+  g_clear_pointer (&self->error, g_free);
   g_clear_pointer (&self->feedback, lsobs_feedback_unref);
-  _lsobs_run_info_unref (self->awaited_run);
+  g_clear_pointer (&self->awaited_run, _lsobs_run_info_unref);
+}
+
+void
+_lsobs_record_unref (LsobsRecord *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+  _lsobs_record_clear (self);
   _lsobs_run_info_unref (self->info);
   g_free (self);
 }
@@ -129,7 +167,7 @@ join_annotations (LsobsRecord *self, LsobsRecord *end)
 {
   if (end->final && !end->by_id)
     {
-      g_clear_pointer (&self->annotations, _lsobs_annotations_unref);
+      drop_annotations (self);
       self->extra_seq = end->extra_seq;
       self->serialized_seq = end->serialized_seq;
     }
@@ -185,17 +223,11 @@ set_if_unset (GBytes **member, GBytes *text)
     g_clear_pointer (&text, g_bytes_unref);
 }
 
-/* Writes the annotations into the JSON members of the record and drops the reference to them. Each
- * record needs this once, before it is encoded: a final record when its run ends, any other when it
- * is taken from the queue. The events of a run with a handle are sent with its end only. */
+/* The events of a run with a handle are sent with its end only. The caller holds the lock of
+ * @annotations. */
 void
-_lsobs_record_write_annotations (LsobsRecord *self)
+_lsobs_record_write_annotations_unlocked (LsobsRecord *self, LsobsAnnotations *annotations)
 {
-  g_autoptr (LsobsAnnotations) annotations = g_steal_pointer (&self->annotations);
-
-  if (annotations == NULL)
-    return;
-  _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
   set_if_unset (&self->metadata, _lsobs_annotations_write_metadata_unlocked (annotations));
   set_if_unset (&self->extra, _lsobs_annotations_write_extra_unlocked (annotations));
   self->extra_seq = annotations->extra_seq;
@@ -209,6 +241,23 @@ _lsobs_record_write_annotations (LsobsRecord *self)
       self->has_example = annotations->has_example;
       self->example_id = annotations->example_id;
     }
+}
+
+/* Writes the annotations into the JSON members of the record and drops the reference to them. Each
+ * record needs this once, before it is encoded: a final record when its run ends, any other when it
+ * is taken from the queue. */
+void
+_lsobs_record_write_annotations (LsobsRecord *self)
+{
+  g_autoptr (LsobsAnnotations) annotations = g_steal_pointer (&self->annotations);
+
+  if (self->takes_annotations)
+    annotations = _lsobs_annotations_close_slot (&self->info->annotations);
+  self->takes_annotations = FALSE;
+  if (annotations == NULL)
+    return;
+  _lsobs_mutex_lock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
+  _lsobs_record_write_annotations_unlocked (self, annotations);
   _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
 }
 

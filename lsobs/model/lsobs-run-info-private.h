@@ -80,6 +80,8 @@ typedef struct _LsobsRunInfo
 
   LsobsSegmentText *texts; /* (owned) (nullable) (atomic) only grows */
   LsobsStringCuts *cuts;   /* (owned) (nullable) (atomic) set once */
+  gpointer annotations; /* (owned) (nullable) (atomic) the slot for the annotations that the create
+                            * is sent with, see _lsobs_annotations_offer() */
 
   LsobsRunProgress progress; /* towards the first destination */
   LsobsMoreProgress *more;   /* (owned) (nullable) (atomic) */

@@ -5,6 +5,7 @@
 
 #include "lsobs/core/lsobs-clock-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/model/lsobs-annotations-private.h"
 #include "lsobs/model/lsobs-run-info-private.h"
 
 /* Call it at most once, before @self is shared.
@@ -153,6 +154,8 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
     {
       LsobsRunInfo *parent = self->parent;
 
+      if (self->annotations != NULL)
+        _lsobs_annotations_unref (_lsobs_annotations_close_slot (&self->annotations));
       g_clear_pointer (&self->target, _lsobs_target_unref);
       g_clear_pointer (&self->progress.charged, _lsobs_charged_attachments_free);
       for (guint i = 0; self->more != NULL && i < self->more->n_items; i++)

@@ -192,6 +192,29 @@ _lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record)
     }
 }
 
+/* Whether no record is copied. */
+gboolean
+_lsobs_dispatcher_is_single (LsobsDispatcher *self)
+{
+  return self->n_pipelines == 1;
+}
+
+/* Pushes the end of a run of this process. Mostly the start still waits: then no record is made.
+ * @end: lies on the stack; what it has is moved from it */
+void
+_lsobs_dispatcher_push_end (LsobsDispatcher *self, LsobsRecord *end)
+{
+  LsobsWakeup wake;
+
+  if (self->n_pipelines == 1 && _lsobs_queue_end_waiting (self->pipelines[0]->queue, end, &wake))
+    {
+      _lsobs_worker_wake (self->pipelines[0]->worker, wake);
+      _lsobs_record_clear (end);
+      return;
+    }
+  _lsobs_dispatcher_push (self, _lsobs_record_new_from (end));
+}
+
 /* Takes @record over, which adds to a run that has ended. As the service takes one end per run, it
  * can only be added to an end that still waits; outputs and end times that come too late are
  * counted. */

@@ -39,6 +39,7 @@ void _lsobs_queue_unref (LsobsQueue *self);
 
 /* for producers */
 LsobsWakeup _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record);
+gboolean _lsobs_queue_end_waiting (LsobsQueue *self, LsobsRecord *end, LsobsWakeup *wake);
 gboolean _lsobs_queue_join_waiting (LsobsQueue *self, LsobsRecord *record);
 gboolean _lsobs_queue_attach (LsobsQueue *self,
                               LsobsRunInfo *info,

@@ -285,7 +285,7 @@ leave_flight_unlocked (LsobsQueue *self, LsobsRecord *record)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -1);
 }
 
-/* Adds @end, which it frees, to the waiting record of the same run. */
+/* Moves what @end has to the waiting record of the same run. */
 static void
 join_unlocked (LsobsQueue *self, LsobsRecord *waiting, LsobsRecord *end)
 {
@@ -293,7 +293,6 @@ join_unlocked (LsobsQueue *self, LsobsRecord *waiting, LsobsRecord *end)
                        _lsobs_record_join (waiting, end));
   remeasure_unlocked (self, waiting);
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_MERGED, 1);
-  _lsobs_record_unref (end);
 }
 
 /* An update of a run that the service does not know is sent as the create. */
@@ -383,6 +382,7 @@ _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record)
         {
           join_unlocked (self, waiting, record);
           finished = make_room_unlocked (self, waiting, finished);
+          _lsobs_record_unref (record);
         }
       else
         {
@@ -396,6 +396,36 @@ _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record)
     }
   unlock_and_finish (self, finished);
   return wake;
+}
+
+/* Moves what @end, the end of a run, has to the waiting record of the run. FALSE, with no change, when
+ * no record of the run waits, or none is taken any more: _lsobs_queue_push() is for these.
+ * @end: may lie on the stack; the caller clears it
+ * @wake: (out) */
+gboolean
+_lsobs_queue_end_waiting (LsobsQueue *self, LsobsRecord *end, LsobsWakeup *wake)
+{
+  LsobsRecord *waiting;
+  GSList *finished = NULL;
+  guint n_before;
+  gsize bytes_before;
+  gboolean joined;
+
+  lock (self);
+  waiting = get_progress (self, end)->waiting;
+  joined = waiting != NULL && _lsobs_lifecycle_allows (&self->lifecycle, LSOBS_LIFECYCLE_PUSH);
+  if (joined)
+    {
+      n_before = self->n_records;
+      bytes_before = self->n_bytes;
+      collect_attachments_unlocked (self, end);
+      join_unlocked (self, waiting, end);
+      finished = make_room_unlocked (self, waiting, finished);
+      write_gauges_unlocked (self);
+      *wake = get_wake_unlocked (self, n_before, bytes_before);
+    }
+  unlock_and_finish (self, finished);
+  return joined;
 }
 
 /* Takes @record over. Adds it to the waiting record of its run. FALSE, and @record is freed, when
@@ -416,10 +446,7 @@ _lsobs_queue_join_waiting (LsobsQueue *self, LsobsRecord *record)
       finished = make_room_unlocked (self, waiting, finished);
       write_gauges_unlocked (self);
     }
-  else
-    {
-      _lsobs_record_unref (record);
-    }
+  _lsobs_record_unref (record);
   unlock_and_finish (self, finished);
   return joined;
 }
