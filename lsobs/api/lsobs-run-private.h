@@ -6,7 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* The handle of a run. It lies behind its info, in the same allocation. */
+/* The handle of a run. It lies behind its info, in the same memory, and the record of its start behind
+ * both. */
 struct _LsobsRun
 {
   gatomicrefcount ref_count;

@@ -62,6 +62,13 @@
 /* The domain of errors that stand for exceptions of another language */
 #define EXCEPTION_DOMAIN "lsobs-exception"
 
+/* What lies behind the info of a run in its memory. */
+typedef struct
+{
+  LsobsRun run;
+  LsobsRecord start;
+} Room;
+
 G_DEFINE_BOXED_TYPE (LsobsRun, lsobs_run, lsobs_run_ref, lsobs_run_unref)
 
 /* Whether the run was started before a fork(), by the parent process. Its lock must not be
@@ -135,7 +142,7 @@ _lsobs_run_ensure_annotations (LsobsRun *self)
   return annotations;
 }
 
-/* @info: (transfer full): with room for the run behind it */
+/* @info: (transfer full): with a Room behind it */
 static LsobsRun *
 new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled)
 {
@@ -195,7 +202,7 @@ new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run
   gboolean may_be_sent = parent != NULL ? _lsobs_run_samples_children (parent)
                                         : settings->values.tracing_enabled && !start->is_left_out;
   LsobsRunInfo *info =
-      _lsobs_run_info_new (parent_info, start->name, run_type, may_be_sent, sizeof (LsobsRun));
+      _lsobs_run_info_new (parent_info, start->name, run_type, may_be_sent, sizeof (Room));
   /* The sampler decides at the root, so that a trace is sent as a whole or not at all. */
   gboolean sampled =
       parent != NULL ? may_be_sent : is_root_sampled (exporter, start, &info->segment.id);
@@ -224,7 +231,7 @@ new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunT
   _lsobs_run_info_set_anchor (parent_info);
   if (remote->target != NULL)
     _lsobs_run_info_set_target (parent_info, remote->target);
-  info = _lsobs_run_info_new (parent_info, start->name, run_type, TRUE, sizeof (LsobsRun));
+  info = _lsobs_run_info_new (parent_info, start->name, run_type, TRUE, sizeof (Room));
   self = new_run (exporter, info,
                   is_root_sampled (exporter, start, _lsobs_run_info_get_trace_id (info)));
   _lsobs_annotations_take_remote_unlocked (_lsobs_run_ensure_annotations (self), remote);
@@ -266,7 +273,7 @@ start_run (LsobsExporter *exporter, const LsobsRunStart *start)
                                                 _lsobs_json_string_to_bytes (start->kind), FALSE);
       _lsobs_mutex_unlock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
     }
-  record = _lsobs_record_new (LSOBS_RECORD_CREATE, self->info);
+  record = _lsobs_record_new_in (&((Room *) self)->start, LSOBS_RECORD_CREATE, self->info);
   record->inputs = capture (self, start->inputs, start->inputs_json);
   _lsobs_inline_data_attach (record, &_lsobs_exporter_peek_settings (exporter)->values);
   dispatcher = get_dispatcher (self);

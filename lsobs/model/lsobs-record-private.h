@@ -24,6 +24,7 @@ struct _LsobsRecord
 {
   gatomicrefcount ref_count;
   LsobsRecordKind kind;
+  gboolean lies_in_info; /* the memory of the record is that of the info */
 
   /* The run; of feedback, a stand-in with the run's ids and target. The stand-in has a progress of
    * its own: feedback waits, leaves and is lost apart from the records of its run. */
@@ -76,6 +77,7 @@ struct _LsobsRecord
 LsobsRecord *_lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info);
 void _lsobs_record_init (LsobsRecord *self, LsobsRecordKind kind, LsobsRunInfo *info);
 void _lsobs_record_clear (LsobsRecord *self);
+LsobsRecord *_lsobs_record_new_in (gpointer room, LsobsRecordKind kind, LsobsRunInfo *info);
 LsobsRecord *_lsobs_record_new_from (LsobsRecord *other);
 LsobsRecord *_lsobs_record_copy (LsobsRecord *self);
 LsobsRecord *_lsobs_record_ref (LsobsRecord *self);

@@ -36,6 +36,17 @@ _lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info)
   return self;
 }
 
+/* @room: of the size of a record, behind the info in its memory */
+LsobsRecord *
+_lsobs_record_new_in (gpointer room, LsobsRecordKind kind, LsobsRunInfo *info)
+{
+  LsobsRecord *self = room;
+
+  _lsobs_record_init (self, kind, _lsobs_run_info_ref (info));
+  self->lies_in_info = TRUE;
+  return self;
+}
+
 /* Moves what @other, which lies on the stack, has to a record that may be referred to. */
 LsobsRecord *
 _lsobs_record_new_from (LsobsRecord *other)
@@ -55,6 +66,7 @@ _lsobs_record_copy (LsobsRecord *self)
 
   g_assert (!self->takes_annotations);
   g_atomic_ref_count_init (&copy->ref_count);
+  copy->lies_in_info = FALSE;
   _lsobs_run_info_ref (copy->info);
   if (copy->awaited_run != NULL)
     _lsobs_run_info_ref (copy->awaited_run);
@@ -114,11 +126,14 @@ _lsobs_record_clear (LsobsRecord *self)
 void
 _lsobs_record_unref (LsobsRecord *self)
 {
+  LsobsRunInfo *info = self->info;
+
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   _lsobs_record_clear (self);
-  _lsobs_run_info_unref (self->info);
-  g_free (self);
+  if (!self->lies_in_info)
+    g_free (self);
+  _lsobs_run_info_unref (info);
 }
 
 static gsize

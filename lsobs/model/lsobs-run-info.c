@@ -5,6 +5,7 @@
 
 #include "lsobs/core/lsobs-clock-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-slab-private.h"
 #include "lsobs/model/lsobs-annotations-private.h"
 #include "lsobs/model/lsobs-run-info-private.h"
 
@@ -30,13 +31,17 @@ _lsobs_run_info_set_target (LsobsRunInfo *self, LsobsTarget *target)
 
 /* @parent: (transfer full) (nullable)
  * @name: (nullable)
- * @room: bytes to add behind the info, for an object with the lifetime of the info */
+ * @room: bytes to add behind the info, for objects with the lifetime of the info, which the caller
+ *   fills */
 static LsobsRunInfo *
 alloc_info (LsobsRunInfo *parent, const char *name, LsobsRunType run_type, gsize room)
 {
   gsize name_size = name != NULL ? strlen (name) + 1 : 0;
-  LsobsRunInfo *self = g_malloc0 (sizeof *self + room + name_size);
+  gsize size = sizeof (LsobsRunInfo) + room + name_size;
+  LsobsRunInfo *self = size <= LSOBS_SLAB_SIZE ? _lsobs_slab_alloc () : g_malloc (size);
 
+  memset (self, 0, sizeof *self);
+  self->is_slab = size <= LSOBS_SLAB_SIZE;
   g_atomic_ref_count_init (&self->ref_count);
   self->depth = 1;
   self->root = self;
@@ -71,7 +76,8 @@ start_now (LsobsRunInfo *self, gboolean timed)
 /* A run that starts now. The start time, the time in the id and the time in the path are the same.
  * @parent: (nullable)
  * @timed: whether the order of this trace and others matters; FALSE saves time
- * @room: bytes to add behind the info, for an object with the lifetime of the info */
+ * @room: bytes to add behind the info, for objects with the lifetime of the info, which the caller
+ *   fills */
 LsobsRunInfo *
 _lsobs_run_info_new (LsobsRunInfo *parent,
                      const char *name,
@@ -163,7 +169,10 @@ _lsobs_run_info_unref (LsobsRunInfo *self)
       g_free (self->more);
       free_texts (self->texts);
       g_free (self->cuts);
-      g_free (self);
+      if (self->is_slab)
+        _lsobs_slab_free (self);
+      else
+        g_free (self);
       self = parent;
     }
 }

@@ -11,6 +11,7 @@
 #include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-network-watch-private.h"
+#include "lsobs/core/lsobs-slab-private.h"
 #include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-batcher-private.h"
@@ -932,6 +933,8 @@ pump (LsobsSender *self)
                             &due_time) &&
       due_time != -1)
     _lsobs_flush_source_arm (self->source, due_time);
+  if (due_time == -1 && self->sending.length == 0)
+    _lsobs_slab_trim ();
 }
 
 /* Sends the batches that may leave now, and sets the alarm for the next ones. A transport that
