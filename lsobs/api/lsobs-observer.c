@@ -610,7 +610,7 @@ find_project (const char *name)
 static LsobsRun *
 start_run (LsobsObserver *self, LsobsRunStart *start, gboolean nested)
 {
-  g_autoptr (LsobsExporter) exporter = NULL;
+  LsobsExporter *exporter;
   g_autoptr (LsobsRun) parent = NULL;
 
   g_return_val_if_fail (self->lineage != NULL, NULL);
@@ -618,7 +618,7 @@ start_run (LsobsObserver *self, LsobsRunStart *start, gboolean nested)
   exporter = _lsobs_observer_ref_exporter (self);
   if (nested)
     start->parent = parent = _lsobs_run_context_ref (exporter);
-  return _lsobs_run_start (exporter, start);
+  return _lsobs_run_start_taking (exporter, start);
 }
 
 static gboolean

@@ -53,6 +53,7 @@ typedef struct
 } LsobsRunEnd;
 
 LsobsRun *_lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start);
+LsobsRun *_lsobs_run_start_taking (LsobsExporter *exporter, const LsobsRunStart *start);
 void _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end);
 gboolean _lsobs_run_is_forked (LsobsRun *self);
 gboolean _lsobs_run_samples_children (LsobsRun *self);

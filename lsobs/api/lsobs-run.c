@@ -142,14 +142,15 @@ _lsobs_run_ensure_annotations (LsobsRun *self)
   return annotations;
 }
 
-/* @info: (transfer full): with a Room behind it */
+/* @exporter: (transfer full)
+ * @info: (transfer full): with a Room behind it */
 static LsobsRun *
 new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled)
 {
   LsobsRun *self = (LsobsRun *) (info + 1);
 
   g_atomic_ref_count_init (&self->ref_count);
-  self->exporter = g_object_ref (exporter);
+  self->exporter = exporter;
   self->info = info;
   self->info->sampled = sampled;
   self->status = LSOBS_RUN_STATUS_RUNNING;
@@ -192,7 +193,8 @@ inherit (LsobsRun *self, LsobsRun *parent)
   _lsobs_mutex_unlock (&inherited->lock, LSOBS_LOCK_ANNOTATIONS);
 }
 
-/* Makes a run with a parent in this process, or with none. */
+/* Makes a run with a parent in this process, or with none.
+ * @exporter: (transfer full) */
 static LsobsRun *
 new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run_type)
 {
@@ -217,7 +219,8 @@ new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run
 }
 
 /* Makes a run whose parent is in another process, which sends the parent itself. The sampler
- * decides by the id of the trace, as it does in that process. */
+ * decides by the id of the trace, as it does in that process.
+ * @exporter: (transfer full) */
 static LsobsRun *
 new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run_type)
 {
@@ -246,6 +249,7 @@ check_wrap (LsobsRun *self)
     _lsobs_log_early_end (self->info->name);
 }
 
+/* @exporter: (transfer full) */
 static LsobsRun *
 start_run (LsobsExporter *exporter, const LsobsRunStart *start)
 {
@@ -292,20 +296,37 @@ start_run (LsobsExporter *exporter, const LsobsRunStart *start)
 }
 
 /* Starts a run that has no parent in this process. What the binding of a language and the sampler are
- * asked may drop the last other reference of @exporter. */
+ * asked may drop the other references of @exporter.
+ * @exporter: (transfer full) */
 static LsobsRun *
 start_root (LsobsExporter *exporter, const LsobsRunStart *start)
 {
-  g_autoptr (LsobsExporter) held = g_object_ref (exporter);
   g_autofree char *project = NULL;
-  LsobsRunStart root = *start;
+  gboolean is_left_out;
+  LsobsRunStart root;
 
   if (start->earlier != NULL)
-    return start_run (held, start);
-  root.is_left_out = _lsobs_binding_hook_leaves_out_root (&project);
+    return start_run (exporter, start);
+  is_left_out = _lsobs_binding_hook_leaves_out_root (&project);
+  if (!is_left_out && project == NULL)
+    return start_run (exporter, start);
+  root = *start;
+  root.is_left_out = is_left_out;
   if (root.project == NULL)
     root.project = project;
-  return start_run (held, &root);
+  return start_run (exporter, &root);
+}
+
+/* @exporter: (transfer full): of a root; a run with a parent goes where its parent goes
+ * Returns: (transfer full) */
+LsobsRun *
+_lsobs_run_start_taking (LsobsExporter *exporter, const LsobsRunStart *start)
+{
+  if (start->parent == NULL)
+    return start_root (exporter, start);
+  g_object_unref (exporter);
+  check_wrap (start->parent);
+  return start_run (g_object_ref (start->parent->exporter), start);
 }
 
 /* @exporter: of a root; a run with a parent goes where its parent goes
@@ -315,10 +336,7 @@ _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
 {
   g_return_val_if_fail (exporter != NULL, NULL);
 
-  if (start->parent == NULL)
-    return start_root (exporter, start);
-  check_wrap (start->parent);
-  return start_run (start->parent->exporter, start);
+  return _lsobs_run_start_taking (g_object_ref (exporter), start);
 }
 
 /* Gives @record the annotations of a run, which do not change any more. They are written out

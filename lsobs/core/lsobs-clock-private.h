@@ -21,7 +21,7 @@ extern LsobsClockSource _lsobs_clock_source;
 
 gint64 _lsobs_clock_boot_stamp (void);
 gint64 _lsobs_clock_boot_time (void);
-gint64 _lsobs_clock_anchor (void);
+gint64 _lsobs_clock_anchor_and_stamp (gint64 *stamp);
 gint64 _lsobs_clock_anchor_trace (const LsobsId *trace_id, gint64 not_before);
 gint64 _lsobs_clock_stamp (void);
 

@@ -48,7 +48,6 @@ typedef struct
   gint64 anchor; /* 0 if unused */
 } TraceAnchor;
 
-static gint64 last_anchor; /* guarded by _lsobs_fork_lock(): 0 at first */
 /* guarded by _lsobs_fork_lock(). Traces with the same index replace each other. */
 static TraceAnchor trace_anchors[N_TRACE_ANCHORS];
 
@@ -77,15 +76,23 @@ is_ahead (gint64 last, gint64 now)
 }
 
 static gint64
-next_stamp (gint64 last)
+next_stamp (gint64 last, gint64 now)
 {
-  gint64 now = _lsobs_clock_source.get_boot_time ();
-
   return is_ahead (last, now) ? last + 1 : now;
 }
 
+/* @last: 0 at first
+ * @min, @max: where the difference between the clocks lies
+ * Returns: the anchor of a trace that begins now */
+static gint64
+next_anchor (gint64 last, gint64 min, gint64 max)
+{
+  return last == 0 || last < min || last > max + ANCHOR_TOLERANCE ? max : last;
+}
+
 #if GLIB_SIZEOF_VOID_P >= 8
-static gpointer last_stamp; /* atomic: a gint64 */
+static gpointer last_stamp;  /* atomic: a gint64 */
+static gpointer last_anchor; /* atomic: a gint64; 0 at first */
 
 static gint64
 get_last_stamp (void)
@@ -93,10 +100,8 @@ get_last_stamp (void)
   return (gint64) GPOINTER_TO_SIZE (g_atomic_pointer_get (&last_stamp));
 }
 
-/* Returns: the boot time in µs. Each call in this process returns another time, so that runs that
- *   start in the same µs are sorted in the order of their creation. */
-gint64
-_lsobs_clock_boot_stamp (void)
+static gint64
+take_stamp (gint64 now)
 {
   gint64 last;
   gint64 stamp;
@@ -104,15 +109,33 @@ _lsobs_clock_boot_stamp (void)
   do
     {
       last = get_last_stamp ();
-      stamp = next_stamp (last);
+      stamp = next_stamp (last, now);
     }
   while (!g_atomic_pointer_compare_and_exchange (&last_stamp, GSIZE_TO_POINTER (last),
                                                  GSIZE_TO_POINTER (stamp)));
   return stamp;
 }
+
+static gint64
+take_anchor (gint64 min, gint64 max)
+{
+  gint64 last;
+  gint64 anchor;
+
+  do
+    {
+      last = (gint64) GPOINTER_TO_SIZE (g_atomic_pointer_get (&last_anchor));
+      anchor = next_anchor (last, min, max);
+    }
+  while (anchor != last &&
+         !g_atomic_pointer_compare_and_exchange (&last_anchor, GSIZE_TO_POINTER (last),
+                                                 GSIZE_TO_POINTER (anchor)));
+  return anchor;
+}
 #else
 /* GLib has no atomic gint64 on 32-bit machines. The lock is free in a forked child. */
-static gint64 last_stamp; /* guarded by _lsobs_fork_lock() */
+static gint64 last_stamp;  /* guarded by _lsobs_fork_lock() */
+static gint64 last_anchor; /* guarded by _lsobs_fork_lock(): 0 at first */
 
 static gint64
 get_last_stamp (void)
@@ -125,17 +148,36 @@ get_last_stamp (void)
   return last;
 }
 
-gint64
-_lsobs_clock_boot_stamp (void)
+static gint64
+take_stamp (gint64 now)
 {
   gint64 stamp;
 
   _lsobs_fork_lock ();
-  stamp = last_stamp = next_stamp (last_stamp);
+  stamp = last_stamp = next_stamp (last_stamp, now);
   _lsobs_fork_unlock ();
   return stamp;
 }
+
+static gint64
+take_anchor (gint64 min, gint64 max)
+{
+  gint64 anchor;
+
+  _lsobs_fork_lock ();
+  anchor = last_anchor = next_anchor (last_anchor, min, max);
+  _lsobs_fork_unlock ();
+  return anchor;
+}
 #endif
+
+/* Returns: the boot time in µs. Each call in this process returns another time, so that runs that
+ *   start in the same µs are sorted in the order of their creation. */
+gint64
+_lsobs_clock_boot_stamp (void)
+{
+  return take_stamp (_lsobs_clock_source.get_boot_time ());
+}
 
 /* Returns: the boot time in µs, never before a stamp that was taken before the call: a run does
  *   not end before its children, which may have begun and ended in the same µs */
@@ -149,18 +191,20 @@ _lsobs_clock_boot_time (void)
 }
 
 /* Reads the difference between the wall clock and the boot time.
- * @min, @max: (out): it lies between these */
-static void
+ * @min, @max: (out): it lies between these
+ * Returns: the boot time after that */
+static gint64
 read_difference (gint64 *min, gint64 *max)
 {
   gint64 read_time = 0;
+  gint64 after = 0;
 
   for (guint i = 0; i < MAX_READS; i++)
     {
       gint64 before = _lsobs_clock_source.get_boot_time ();
       gint64 wall = _lsobs_clock_source.get_wall_time ();
-      gint64 after = _lsobs_clock_source.get_boot_time ();
 
+      after = _lsobs_clock_source.get_boot_time ();
       if (i > 0 && after - before >= read_time)
         continue;
       read_time = after - before;
@@ -168,26 +212,35 @@ read_difference (gint64 *min, gint64 *max)
       /* All three are rounded down. */
       *max = wall - before + 1;
       if (read_time <= MAX_READ_TIME)
-        return;
+        break;
     }
+  return after;
 }
 
 /* Returns: the anchor of a trace that begins now. The times of the trace are not before a time that
  *   the program has read from the wall clock before. */
-gint64
-_lsobs_clock_anchor (void)
+static gint64
+take_anchor_now (void)
 {
-  gint64 anchor;
   gint64 min;
   gint64 max;
 
   read_difference (&min, &max);
-  _lsobs_fork_lock ();
-  if (last_anchor == 0 || last_anchor < min || last_anchor > max + ANCHOR_TOLERANCE)
-    last_anchor = max;
-  anchor = last_anchor;
-  _lsobs_fork_unlock ();
-  return anchor;
+  return take_anchor (min, max);
+}
+
+/* What a trace that begins now needs.
+ * @stamp: (out): the boot time of its root, as _lsobs_clock_boot_stamp() returns it
+ * Returns: its anchor */
+gint64
+_lsobs_clock_anchor_and_stamp (gint64 *stamp)
+{
+  gint64 min;
+  gint64 max;
+  gint64 now = read_difference (&min, &max);
+
+  *stamp = take_stamp (now);
+  return take_anchor (min, max);
 }
 
 /* The anchor of a trace that has no root in this process, or a root that is known by its id: it
@@ -200,7 +253,7 @@ _lsobs_clock_anchor_trace (const LsobsId *trace_id, gint64 not_before)
 {
   /* The last bytes of an id are random. */
   TraceAnchor *slot = &trace_anchors[trace_id->bytes[15] % N_TRACE_ANCHORS];
-  gint64 anchor = _lsobs_clock_anchor ();
+  gint64 anchor = take_anchor_now ();
   gint64 min_anchor = MIN (not_before, LSOBS_MAX_TIME) - _lsobs_clock_boot_time ();
 
   _lsobs_fork_lock ();
@@ -218,7 +271,8 @@ _lsobs_clock_anchor_trace (const LsobsId *trace_id, gint64 not_before)
 gint64
 _lsobs_clock_stamp (void)
 {
-  gint64 anchor = _lsobs_clock_anchor ();
+  gint64 stamp;
+  gint64 anchor = _lsobs_clock_anchor_and_stamp (&stamp);
 
-  return anchor + _lsobs_clock_boot_stamp ();
+  return anchor + stamp;
 }

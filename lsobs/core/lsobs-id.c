@@ -73,35 +73,40 @@ next_random (IdGenerator *self)
   return result;
 }
 
-static guint64
-random_bits (void)
+/* Returns: (transfer none): the generator of this thread */
+static IdGenerator *
+peek_generator (void)
 {
-  if (G_UNLIKELY (!generator.seeded || generator.epoch != _lsobs_fork_epoch ()))
-    seed_generator (&generator);
-  return next_random (&generator);
+  IdGenerator *self = &generator;
+
+  if (G_UNLIKELY (!self->seeded || self->epoch != _lsobs_fork_epoch ()))
+    seed_generator (self);
+  return self;
 }
 
 /* Writes LSOBS_TOKEN_LEN hexadecimal digits and a NUL. */
 void
 _lsobs_id_make_token (char *text)
 {
-  g_snprintf (text, LSOBS_TOKEN_LEN + 1, "%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER "x",
-              random_bits (), random_bits ());
+  IdGenerator *source = peek_generator ();
+  guint64 a = next_random (source);
+  guint64 b = next_random (source);
+
+  g_snprintf (text, LSOBS_TOKEN_LEN + 1, "%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER "x", a,
+              b);
 }
 
 /* Makes a UUID of version 7 with the time @start_time, in µs. */
 void
 _lsobs_id_make (LsobsId *id, gint64 start_time)
 {
-  guint64 ms = (guint64) (start_time / 1000);
-  guint64 a = random_bits ();
-  guint64 b = random_bits ();
+  IdGenerator *source = peek_generator ();
+  guint64 high = GUINT64_TO_BE ((guint64) (start_time / 1000) << 16 | 0x7000 |
+                                (next_random (source) & 0x0fff));
+  guint64 low = next_random (source);
 
-  for (guint i = 0; i < 6; i++)
-    id->bytes[i] = (guint8) (ms >> (8 * (5 - i)));
-  id->bytes[6] = 0x70 | (guint8) ((a >> 8) & 0x0f);
-  id->bytes[7] = (guint8) a;
-  memcpy (id->bytes + 8, &b, 8);
+  memcpy (id->bytes, &high, 8);
+  memcpy (id->bytes + 8, &low, 8);
   id->bytes[8] = 0x80 | (id->bytes[8] & 0x3f);
 }
 

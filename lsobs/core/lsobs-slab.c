@@ -28,14 +28,14 @@
 #define IDLE_MAGAZINES 16
 
 #if defined(__SANITIZE_ADDRESS__)
-#define POOLED 0
+# define POOLED 0
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POOLED 0
-#endif
+# if __has_feature(address_sanitizer)
+#  define POOLED 0
+# endif
 #endif
 #ifndef POOLED
-#define POOLED 1
+# define POOLED 1
 #endif
 
 #if POOLED

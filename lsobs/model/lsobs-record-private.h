@@ -68,10 +68,12 @@ struct _LsobsRecord
 
   /* Set by the queue. */
   guint64 seq;
-  gint64 queued_at; /* monotonic, µs */
-  gsize size;       /* bytes of memory, as counted */
-  gboolean kept;    /* it was taken, and waits again */
-  GList link;       /* in the queue's list of taken records; data is set while it is there */
+  struct _LsobsRecord **place; /* in the chunk of the queue */
+  gsize fixed_size;            /* the part of @size that never changes; 0: not measured yet */
+  gint64 queued_at;            /* monotonic, µs */
+  gsize size;                  /* bytes of memory, as counted */
+  gboolean kept;               /* it was taken, and waits again */
+  GList link; /* in the queue's list of taken records; data is set while it is there */
 };
 
 LsobsRecord *_lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info);

@@ -150,19 +150,34 @@ events_size (GPtrArray *events)
   return size;
 }
 
-/* Returns: bytes of memory */
-gsize
-_lsobs_record_measure (LsobsRecord *self)
+/* What few records have. */
+static gsize
+measure_rest (LsobsRecord *self)
 {
-  return FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) +
-         _lsobs_bytes_get_size (self->inputs) + _lsobs_bytes_get_size (self->outputs) +
-         _lsobs_bytes_get_size (self->tags) + _lsobs_bytes_get_size (self->metadata) +
+  return _lsobs_bytes_get_size (self->tags) + _lsobs_bytes_get_size (self->metadata) +
          _lsobs_bytes_get_size (self->extra) + _lsobs_bytes_get_size (self->serialized) +
          events_size (self->events) + (self->annotations != NULL ? self->annotations_bytes : 0) +
          _lsobs_attachments_measure (self->attachments) +
          (self->feedback != NULL ? _lsobs_feedback_measure (self->feedback) : 0) +
-         (self->error != NULL ? strlen (self->error) : 0) +
-         (self->info->name != NULL ? strlen (self->info->name) : 0);
+         (self->error != NULL ? strlen (self->error) : 0);
+}
+
+/* Returns: bytes of memory */
+gsize
+_lsobs_record_measure (LsobsRecord *self)
+{
+  gsize size;
+
+  if (self->fixed_size == 0)
+    self->fixed_size = FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) +
+                       (self->info->name != NULL ? strlen (self->info->name) : 0);
+  size = self->fixed_size + _lsobs_bytes_get_size (self->inputs) +
+         _lsobs_bytes_get_size (self->outputs);
+  if (self->tags != NULL || self->metadata != NULL || self->extra != NULL ||
+      self->serialized != NULL || self->events != NULL || self->annotations != NULL ||
+      self->attachments != NULL || self->feedback != NULL || self->error != NULL)
+    size += measure_rest (self);
+  return size;
 }
 
 /* Moves *@with, if it is set, to *@member. */

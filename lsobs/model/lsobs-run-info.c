@@ -60,9 +60,13 @@ static void
 start_now (LsobsRunInfo *self, gboolean timed)
 {
   LsobsRunInfo *parent = self->parent;
-  gint64 anchor = parent == NULL && timed ? _lsobs_clock_anchor () : 0;
-  gint64 stamp = _lsobs_clock_boot_stamp ();
+  gint64 anchor = 0;
+  gint64 stamp;
 
+  if (parent == NULL && timed)
+    anchor = _lsobs_clock_anchor_and_stamp (&stamp);
+  else
+    stamp = _lsobs_clock_boot_stamp ();
   if (parent != NULL)
     /* The boot time may be another one than that of the parent: a process can be saved, and
      * restored on another machine. */

@@ -3,7 +3,19 @@
 
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-lock-private.h"
+#include "lsobs/core/lsobs-slab-private.h"
 #include "lsobs/pipeline/lsobs-queue-private.h"
+
+/* Some records of the queue, the oldest first. It lies in a slab. A record that is taken out of the
+ * middle leaves its place empty. */
+typedef struct
+{
+  guint first; /* all places before this one are empty */
+  guint len;
+  LsobsRecord *items[]; /* (owned) (nullable) */
+} Chunk;
+
+#define CHUNK_LEN ((LSOBS_SLAB_SIZE - sizeof (Chunk)) / sizeof (LsobsRecord *))
 
 struct _LsobsQueue
 {
@@ -20,12 +32,16 @@ struct _LsobsQueue
   guint destination;    /* index of the destination that the queue leads to */
   LsobsForkGuard guard; /* no fork happens while a thread holds the lock */
 
-  /* (owned) of LsobsRecord, the oldest first. Producers push, the worker pops, and no thread ever
+  /* (owned) of Chunk, the oldest first. Producers push, the worker pops, and no thread ever
    * blocks in it: the worker's context wakes it. A GAsyncQueue gives a deque and a mutex in one
    * object, whose pushes and pops need no second lock; its lock guards all below, and what
-   * LsobsRunProgress says about each run at this destination. It has no peek: to look at the oldest
-   * record is to pop it and to push it to the front again. */
-  GAsyncQueue *records;
+   * LsobsRunProgress says about each run at this destination. It allocates memory for each item, so
+   * that the items are chunks. It has no peek: the oldest chunk is popped, and stays in @front until all
+   * of its records are gone. */
+  GAsyncQueue *chunks;
+  Chunk *front; /* (owned) (nullable) the oldest, which is not in @chunks */
+  Chunk *back;  /* (unowned) (nullable) the latest, to which records are added: the last one of
+                 * @chunks, or @front if there are none */
   guint n_records;
   gsize n_bytes;
   guint n_kept;       /* records that were taken and wait again */
@@ -37,6 +53,15 @@ struct _LsobsQueue
   guint64 flush_seq; /* a flush has asked for the records up to here */
   GSList *waiters;   /* (element-type LsobsFlushWaiter) (owned) */
 };
+
+static void
+chunk_free (Chunk *self)
+{
+  for (guint i = self->first; i < self->len; i++)
+    if (self->items[i] != NULL)
+      _lsobs_record_unref (self->items[i]);
+  _lsobs_slab_free (self);
+}
 
 /* @values: read in this call alone
  * @destination: index of the destination that the queue leads to */
@@ -55,8 +80,8 @@ _lsobs_queue_new (const LsobsConfigValues *values, LsobsCounters *counters, guin
   self->has_spool = values->spool_dir != NULL;
   self->destination = destination;
   g_queue_init (&self->taken);
-  self->records = g_async_queue_new_full ((GDestroyNotify) _lsobs_record_unref);
-  _lsobs_fork_guard_add_queue (&self->guard, self->records);
+  self->chunks = g_async_queue_new_full ((GDestroyNotify) chunk_free);
+  _lsobs_fork_guard_add_queue (&self->guard, self->chunks);
   return self;
 }
 
@@ -84,7 +109,8 @@ _lsobs_queue_unref (LsobsQueue *self)
   _lsobs_fork_guard_remove_queue (&self->guard);
   while (self->taken.length > 0)
     forget_taken_unlocked (self, self->taken.head->data);
-  g_async_queue_unref (self->records);
+  g_clear_pointer (&self->front, chunk_free);
+  g_async_queue_unref (self->chunks);
   g_slist_free_full (self->waiters, (GDestroyNotify) _lsobs_flush_waiter_unref);
   _lsobs_attachment_account_unref (self->attachment_account);
   _lsobs_counters_unref (self->counters);
@@ -95,14 +121,63 @@ static void
 lock (LsobsQueue *self)
 {
   _lsobs_lock_check_enter (LSOBS_LOCK_QUEUE);
-  g_async_queue_lock (self->records);
+  g_async_queue_lock (self->chunks);
 }
 
 static void
 unlock (LsobsQueue *self)
 {
-  g_async_queue_unlock (self->records);
+  g_async_queue_unlock (self->chunks);
   _lsobs_lock_check_leave (LSOBS_LOCK_QUEUE);
+}
+
+/* Adds @record as the latest. */
+static void
+put_unlocked (LsobsQueue *self, LsobsRecord *record)
+{
+  Chunk *chunk = self->back;
+
+  if (chunk == NULL || chunk->len == CHUNK_LEN)
+    {
+      chunk = self->back = _lsobs_slab_alloc ();
+      chunk->first = chunk->len = 0;
+      g_async_queue_push_unlocked (self->chunks, chunk);
+    }
+  record->place = &chunk->items[chunk->len++];
+  *record->place = record;
+}
+
+/* Returns: (transfer none) (nullable): the oldest record, whose chunk is @front then */
+static LsobsRecord *
+peek_unlocked (LsobsQueue *self)
+{
+  while (self->front != NULL ||
+         (self->front = g_async_queue_try_pop_unlocked (self->chunks)) != NULL)
+    {
+      Chunk *chunk = self->front;
+
+      while (chunk->first < chunk->len && chunk->items[chunk->first] == NULL)
+        chunk->first++;
+      if (chunk->first < chunk->len)
+        return chunk->items[chunk->first];
+      if (chunk == self->back)
+        {
+          chunk->first = chunk->len = 0;
+          break;
+        }
+      _lsobs_slab_free (chunk);
+      self->front = NULL;
+    }
+  return NULL;
+}
+
+/* Returns: (transfer full) (nullable): @record, which is not in the queue any more */
+static LsobsRecord *
+remove_unlocked (LsobsRecord *record)
+{
+  if (record != NULL)
+    *record->place = NULL;
+  return record;
 }
 
 /* Returns: (transfer none): how far the run of @record is at this destination */
@@ -225,7 +300,7 @@ make_room_unlocked (LsobsQueue *self, LsobsRecord *latest, GSList *finished)
     }
   if (latest->size > self->max_bytes)
     {
-      g_async_queue_remove_unlocked (self->records, latest);
+      remove_unlocked (latest);
       finished = lose_waiting_unlocked (self, latest, LSOBS_DROP_REASON_QUEUE_BYTES, RESULT_EVICTED,
                                         finished);
     }
@@ -235,8 +310,8 @@ make_room_unlocked (LsobsQueue *self, LsobsRecord *latest, GSList *finished)
       LsobsDropReason reason = self->n_records > self->capacity ? LSOBS_DROP_REASON_QUEUE_FULL
                                                                 : LSOBS_DROP_REASON_QUEUE_BYTES;
 
-      finished = lose_waiting_unlocked (self, g_async_queue_try_pop_unlocked (self->records),
-                                        reason, RESULT_EVICTED, finished);
+      finished = lose_waiting_unlocked (self, remove_unlocked (peek_unlocked (self)), reason,
+                                        RESULT_EVICTED, finished);
     }
   return finished;
 }
@@ -312,7 +387,7 @@ append_unlocked (LsobsQueue *self, LsobsRecord *record)
   record->queued_at = g_get_monotonic_time ();
   self->n_records++;
   self->n_bytes += record->size;
-  g_async_queue_push_unlocked (self->records, record);
+  put_unlocked (self, record);
 }
 
 /* Attachments that were added while no record of the run waited go with its end. */
@@ -507,14 +582,12 @@ _lsobs_queue_take (LsobsQueue *self, guint max_records, gsize max_bytes, GPtrArr
   lock (self);
   while (n < max_records && self->n_records > 0)
     {
-      LsobsRecord *record = g_async_queue_try_pop_unlocked (self->records);
+      LsobsRecord *record = peek_unlocked (self);
       LsobsRunProgress *progress = get_progress (self, record);
 
       if (n > 0 && record->size > max_bytes - n_bytes)
-        {
-          g_async_queue_push_front_unlocked (self->records, record);
-          break;
-        }
+        break;
+      remove_unlocked (record);
       self->n_records--;
       self->n_bytes -= record->size;
       progress->waiting = NULL;
@@ -544,9 +617,8 @@ _lsobs_queue_is_due (LsobsQueue *self, gint64 interval_us, gint64 now, gint64 *d
   lock (self);
   if (self->n_records > 0)
     {
-      LsobsRecord *oldest = g_async_queue_try_pop_unlocked (self->records);
+      LsobsRecord *oldest = peek_unlocked (self);
 
-      g_async_queue_push_front_unlocked (self->records, oldest);
       /* Records that a flush asked for leave now even if its time is over. */
       due = self->n_records >= self->batch_size || self->n_bytes >= self->batch_bytes ||
             oldest->seq <= self->flush_seq ||
@@ -756,12 +828,7 @@ _lsobs_queue_get_oldest_time (LsobsQueue *self)
 
   lock (self);
   if (self->n_records > 0)
-    {
-      LsobsRecord *oldest = g_async_queue_try_pop_unlocked (self->records);
-
-      g_async_queue_push_front_unlocked (self->records, oldest);
-      time = oldest->queued_at;
-    }
+    time = peek_unlocked (self)->queued_at;
   unlock (self);
   return time;
 }
@@ -881,7 +948,7 @@ _lsobs_queue_drop_waiting (LsobsQueue *self, LsobsDropReason reason)
 
   lock (self);
   while (self->n_records > 0)
-    finished = lose_waiting_unlocked (self, g_async_queue_try_pop_unlocked (self->records), reason,
+    finished = lose_waiting_unlocked (self, remove_unlocked (peek_unlocked (self)), reason,
                                       RESULT_FAILED, finished);
   write_gauges_unlocked (self);
   unlock_and_finish (self, finished);
@@ -899,7 +966,7 @@ _lsobs_queue_write_off (LsobsQueue *self, LsobsDropReason reason)
   lock (self);
   g_atomic_int_set (&self->written_off, TRUE);
   while (self->n_records > 0)
-    finished = lose_waiting_unlocked (self, g_async_queue_try_pop_unlocked (self->records), reason,
+    finished = lose_waiting_unlocked (self, remove_unlocked (peek_unlocked (self)), reason,
                                       RESULT_FAILED, finished);
   while (self->taken.length > 0)
     finished = lose_taken_unlocked (self, self->taken.head->data, reason, RESULT_FAILED, finished);
