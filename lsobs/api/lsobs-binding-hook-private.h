@@ -33,4 +33,13 @@ void _lsobs_binding_hook_leave (LsobsBindingHook *hook);
 gboolean _lsobs_binding_hook_leaves_out_root (char **project);
 void _lsobs_binding_hook_wait (void);
 
+extern LsobsBindingHook *_lsobs_binding_hooks[];
+
+/* Takes no lock. */
+static inline gboolean
+_lsobs_binding_hook_is_set (LsobsBindingHookKind kind)
+{
+  return g_atomic_pointer_get (&_lsobs_binding_hooks[kind]) != NULL;
+}
+
 G_END_DECLS

@@ -8,8 +8,9 @@
 /* How long the end of an interpreter waits for threads, in µs. */
 #define MAX_WAIT G_USEC_PER_SEC
 
-static LsobsBindingHook *hooks[LSOBS_BINDING_HOOK_ROOT + 1]; /* (owned) (nullable) (atomic) by kind;
-                                                            * set with _lsobs_fork_lock() held */
+/* (owned) (nullable) (atomic) by kind; set with _lsobs_fork_lock() held */
+LsobsBindingHook *_lsobs_binding_hooks[LSOBS_BINDING_HOOK_ROOT + 1];
+
 static int n_asking;               /* (atomic) calls of the functions that go on, in all threads */
 static __thread int n_asking_here; /* ... and in this one */
 static guint asking_epoch;         /* (atomic) the epoch of @n_asking */
@@ -51,7 +52,7 @@ _lsobs_binding_hook_enter (LsobsBindingHookKind kind)
 {
   LsobsBindingHook *hook;
 
-  if (g_atomic_pointer_get (&hooks[kind]) == NULL)
+  if (g_atomic_pointer_get (&_lsobs_binding_hooks[kind]) == NULL)
     return NULL;
   count_in_child ();
   n_asking_here++;
@@ -62,7 +63,8 @@ _lsobs_binding_hook_enter (LsobsBindingHookKind kind)
       return NULL;
     }
   _lsobs_fork_lock ();
-  hook = hooks[kind] != NULL ? g_atomic_rc_box_acquire (hooks[kind]) : NULL;
+  hook = _lsobs_binding_hooks[kind] != NULL ? g_atomic_rc_box_acquire (_lsobs_binding_hooks[kind])
+                                            : NULL;
   _lsobs_fork_unlock ();
   if (hook == NULL)
     _lsobs_binding_hook_leave (NULL);
@@ -85,8 +87,8 @@ _lsobs_binding_hook_set (LsobsBindingHookKind kind,
       *hook = (LsobsBindingHook){ .func = func, .user_data = user_data, .notify = notify };
     }
   _lsobs_fork_lock ();
-  old = hooks[kind];
-  g_atomic_pointer_set (&hooks[kind], hook);
+  old = _lsobs_binding_hooks[kind];
+  g_atomic_pointer_set (&_lsobs_binding_hooks[kind], hook);
   _lsobs_fork_unlock ();
   if (old != NULL)
     g_atomic_rc_box_release_full (old, free_hook);

@@ -105,11 +105,12 @@ static GBytes *
 capture (LsobsRun *self, JsonNode *node, GBytes *json)
 {
   gsize max_bytes = (gsize) _lsobs_exporter_peek_settings (self->exporter)->values.max_queue_bytes;
-  LsobsCounters *counters = _lsobs_exporter_peek_counters (self->exporter);
 
+  if (json != NULL && g_bytes_get_size (json) <= max_bytes)
+    return g_bytes_ref (json);
   if (json != NULL)
-    return _lsobs_capture_bytes (json, max_bytes, counters);
-  return _lsobs_capture_node (node, max_bytes, counters);
+    return _lsobs_capture_bytes (json, max_bytes, _lsobs_exporter_peek_counters (self->exporter));
+  return _lsobs_capture_node (node, max_bytes, _lsobs_exporter_peek_counters (self->exporter));
 }
 
 /* @value: (nullable): %NULL stands for JSON's null
@@ -153,9 +154,6 @@ new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled)
   self->exporter = exporter;
   self->info = info;
   self->info->sampled = sampled;
-  self->status = LSOBS_RUN_STATUS_RUNNING;
-  self->is_ended_by_wrap = FALSE;
-  self->annotations = NULL;
   return self;
 }
 
@@ -279,7 +277,8 @@ start_run (LsobsExporter *exporter, const LsobsRunStart *start)
     }
   record = _lsobs_record_new_in (&((Room *) self)->start, LSOBS_RECORD_CREATE, self->info);
   record->inputs = capture (self, start->inputs, start->inputs_json);
-  _lsobs_inline_data_attach (record, &_lsobs_exporter_peek_settings (exporter)->values);
+  if (G_UNLIKELY (_lsobs_exporter_peek_settings (exporter)->values.attach_inline_data))
+    _lsobs_inline_data_attach (record, &_lsobs_exporter_peek_settings (exporter)->values);
   dispatcher = get_dispatcher (self);
   /* A slot is for one record; the copies for other destinations share what is there from the start. */
   if (_lsobs_dispatcher_is_single (dispatcher))
@@ -307,7 +306,8 @@ start_root (LsobsExporter *exporter, const LsobsRunStart *start)
 
   if (start->earlier != NULL)
     return start_run (exporter, start);
-  is_left_out = _lsobs_binding_hook_leaves_out_root (&project);
+  is_left_out = _lsobs_binding_hook_is_set (LSOBS_BINDING_HOOK_ROOT) &&
+                _lsobs_binding_hook_leaves_out_root (&project);
   if (!is_left_out && project == NULL)
     return start_run (exporter, start);
   root = *start;
@@ -419,11 +419,27 @@ add_cause (LsobsRun *self, const GError *cause)
   _lsobs_mutex_unlock (&annotations->lock, LSOBS_LOCK_ANNOTATIONS);
 }
 
+/* Pushes an end that has annotations, or whose start does not wait.
+ * @plain: what it has beside them is moved from it */
+static void
+push_end (LsobsRun *self, LsobsRecordEnd *plain)
+{
+  LsobsRecord record;
+
+  _lsobs_record_init (&record, LSOBS_RECORD_UPDATE, self->info);
+  take_final_annotations (self, &record);
+  record.outputs = g_steal_pointer (&plain->outputs);
+  record.error = g_steal_pointer (&plain->error);
+  record.duration_ms = plain->duration_ms;
+  record.end_time = plain->end_time;
+  _lsobs_dispatcher_push_end (get_dispatcher (self), &record);
+}
+
 void
 _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end)
 {
   LsobsRunStatus status = end->error != NULL ? LSOBS_RUN_STATUS_FAILED : LSOBS_RUN_STATUS_COMPLETED;
-  LsobsRecord record;
+  LsobsRecordEnd plain;
   gint64 now;
 
   if (!self->info->sampled)
@@ -446,14 +462,17 @@ _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end)
       finish_late (self, end);
       return;
     }
-  _lsobs_record_init (&record, LSOBS_RECORD_UPDATE, self->info);
   add_cause (self, end->cause);
-  take_final_annotations (self, &record);
-  record.outputs = capture (self, end->outputs, end->outputs_json);
-  record.error = g_strdup (is_cancelled (end->cause) ? CANCELLED_ERROR : end->error);
-  record.duration_ms = end->duration_ms;
-  record.end_time = end->end_time > 0 ? end->end_time : now;
-  _lsobs_dispatcher_push_end (get_dispatcher (self), &record);
+  plain.outputs = capture (self, end->outputs, end->outputs_json);
+  plain.error = end->error != NULL
+                    ? g_strdup (is_cancelled (end->cause) ? CANCELLED_ERROR : end->error)
+                    : NULL;
+  plain.duration_ms = end->duration_ms;
+  plain.end_time = end->end_time > 0 ? end->end_time : now;
+  if (g_atomic_pointer_get (&self->annotations) != NULL ||
+      !_lsobs_dispatcher_end_plainly (get_dispatcher (self), self->info, &plain))
+    push_end (self, &plain);
+  g_free (plain.error);
 }
 
 /* The last reference is dropped without an end. The annotations join the queued create, which

@@ -422,7 +422,7 @@ _lsobs_settings_unref (LsobsSettings *self)
 gboolean
 _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id)
 {
-  char text[LSOBS_UUID_LEN + 1] = "";
+  char text[LSOBS_UUID_LEN + 1];
 
   if (!self->values.tracing_enabled)
     return FALSE;
@@ -431,6 +431,7 @@ _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id)
   if (self->values.sampler == NULL && self->values.sampling_rate <= 0.0)
     return FALSE;
   _lsobs_id_write (trace_id, text);
+  text[LSOBS_UUID_LEN] = '\0';
   if (self->values.sampler != NULL)
     return lsobs_sampler_should_sample (self->values.sampler, text);
   return _lsobs_probability_sampler_keeps (self->values.sampling_rate, text);

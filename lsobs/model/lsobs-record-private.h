@@ -76,6 +76,15 @@ struct _LsobsRecord
   GList link; /* in the queue's list of taken records; data is set while it is there */
 };
 
+/* What the end of a run has that has no annotations. */
+typedef struct
+{
+  GBytes *outputs;    /* (owned) (nullable) */
+  char *error;        /* (owned) (nullable) */
+  gint64 end_time;    /* µs since 1970 */
+  gint64 duration_ms; /* or -1 for none */
+} LsobsRecordEnd;
+
 LsobsRecord *_lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info);
 void _lsobs_record_init (LsobsRecord *self, LsobsRecordKind kind, LsobsRunInfo *info);
 void _lsobs_record_clear (LsobsRecord *self);
@@ -86,6 +95,7 @@ LsobsRecord *_lsobs_record_ref (LsobsRecord *self);
 void _lsobs_record_unref (LsobsRecord *self);
 gsize _lsobs_record_measure (LsobsRecord *self);
 guint _lsobs_record_join (LsobsRecord *self, LsobsRecord *end);
+gsize _lsobs_record_end (LsobsRecord *self, LsobsRecordEnd *end);
 void _lsobs_record_write_annotations (LsobsRecord *self);
 void _lsobs_record_write_annotations_unlocked (LsobsRecord *self, LsobsAnnotations *annotations);
 gboolean _lsobs_record_lacks_project_id (LsobsRecord *self, GError **error);

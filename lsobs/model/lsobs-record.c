@@ -14,16 +14,23 @@
  * fixed size in its encoded form. */
 #define FIXED_SIZE 1024
 
+/* @self: all zeroes */
+static void
+fill (LsobsRecord *self, LsobsRecordKind kind, LsobsRunInfo *info)
+{
+  g_atomic_ref_count_init (&self->ref_count);
+  self->kind = kind;
+  self->info = info;
+  self->duration_ms = -1;
+}
+
 /* Fills a record without a reference to @info: one that lies on the stack, for
  * _lsobs_record_clear(), and that nobody refers to. */
 void
 _lsobs_record_init (LsobsRecord *self, LsobsRecordKind kind, LsobsRunInfo *info)
 {
   memset (self, 0, sizeof *self);
-  g_atomic_ref_count_init (&self->ref_count);
-  self->kind = kind;
-  self->info = info;
-  self->duration_ms = -1;
+  fill (self, kind, info);
 }
 
 LsobsRecord *
@@ -36,13 +43,13 @@ _lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info)
   return self;
 }
 
-/* @room: of the size of a record, behind the info in its memory */
+/* @room: of the size of a record, behind the info in its memory, filled with zeroes */
 LsobsRecord *
 _lsobs_record_new_in (gpointer room, LsobsRecordKind kind, LsobsRunInfo *info)
 {
   LsobsRecord *self = room;
 
-  _lsobs_record_init (self, kind, _lsobs_run_info_ref (info));
+  fill (self, kind, _lsobs_run_info_ref (info));
   self->lies_in_info = TRUE;
   return self;
 }
@@ -169,8 +176,8 @@ _lsobs_record_measure (LsobsRecord *self)
   gsize size;
 
   if (self->fixed_size == 0)
-    self->fixed_size = FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) +
-                       (self->info->name != NULL ? strlen (self->info->name) : 0);
+    self->fixed_size =
+        FIXED_SIZE + _lsobs_run_info_get_path_len (self->info) + self->info->name_len;
   size = self->fixed_size + _lsobs_bytes_get_size (self->inputs) +
          _lsobs_bytes_get_size (self->outputs);
   if (self->tags != NULL || self->metadata != NULL || self->extra != NULL ||
@@ -240,6 +247,34 @@ _lsobs_record_join (LsobsRecord *self, LsobsRecord *end)
   self->final |= end->final;
   self->by_id |= end->by_id;
   return _lsobs_attachments_unite (&self->attachments, end->attachments);
+}
+
+/* Moves what @end has to @self, a create that waits.
+ * Returns: how many bytes of memory @self has more, a negative number as one of more than G_MAXSSIZE */
+gsize
+_lsobs_record_end (LsobsRecord *self, LsobsRecordEnd *end)
+{
+  gsize added = 0;
+
+  /* There are none, and there will be none. */
+  self->takes_annotations = FALSE;
+  if (end->outputs != NULL)
+    {
+      added = g_bytes_get_size (end->outputs) - _lsobs_bytes_get_size (self->outputs);
+      replace_bytes (&self->outputs, &end->outputs);
+    }
+  /* The first error of a run stays. */
+  if (self->error == NULL && end->error != NULL)
+    {
+      added += strlen (end->error);
+      self->error = g_steal_pointer (&end->error);
+    }
+  if (self->end_time == 0)
+    self->end_time = end->end_time;
+  if (self->duration_ms < 0)
+    self->duration_ms = end->duration_ms;
+  self->final = TRUE;
+  return added;
 }
 
 /* Sets *@member if it is not set: what is set comes from a later record and stays.

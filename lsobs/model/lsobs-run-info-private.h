@@ -72,8 +72,9 @@ typedef struct _LsobsRunInfo
   guint depth;   /* number of segments in the path */
   guint epoch;   /* the fork epoch of the process that started the run */
   LsobsRunType run_type;
-  gboolean is_slab;    /* the info is in a slab */
-  gboolean sampled;    /* the same in the whole trace; set before the info is shared */
+  gboolean is_slab; /* the info is in a slab */
+  gboolean sampled; /* the same in the whole trace; set before the info is shared */
+  gsize name_len;
   const char *name;    /* (nullable) of a run that is known by its id only */
   LsobsTarget *target; /* (owned) (nullable) of a trace from another process, or
                         * that the program chooses; overrides the

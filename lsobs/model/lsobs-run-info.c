@@ -31,16 +31,16 @@ _lsobs_run_info_set_target (LsobsRunInfo *self, LsobsTarget *target)
 
 /* @parent: (transfer full) (nullable)
  * @name: (nullable)
- * @room: bytes to add behind the info, for objects with the lifetime of the info, which the caller
- *   fills */
+ * @room: bytes to add behind the info, filled with zeroes, for objects with its lifetime */
 static LsobsRunInfo *
 alloc_info (LsobsRunInfo *parent, const char *name, LsobsRunType run_type, gsize room)
 {
-  gsize name_size = name != NULL ? strlen (name) + 1 : 0;
+  gsize name_len = name != NULL ? strlen (name) : 0;
+  gsize name_size = name != NULL ? name_len + 1 : 0;
   gsize size = sizeof (LsobsRunInfo) + room + name_size;
   LsobsRunInfo *self = size <= LSOBS_SLAB_SIZE ? _lsobs_slab_alloc () : g_malloc (size);
 
-  memset (self, 0, sizeof *self);
+  memset (self, 0, sizeof *self + room);
   self->is_slab = size <= LSOBS_SLAB_SIZE;
   g_atomic_ref_count_init (&self->ref_count);
   self->depth = 1;
@@ -50,6 +50,7 @@ alloc_info (LsobsRunInfo *parent, const char *name, LsobsRunType run_type, gsize
   self->epoch = _lsobs_fork_epoch ();
   self->run_type = run_type;
   self->sampled = TRUE;
+  self->name_len = name_len;
   if (name != NULL)
     self->name = memcpy ((char *) (self + 1) + room, name, name_size);
   return self;
@@ -80,8 +81,7 @@ start_now (LsobsRunInfo *self, gboolean timed)
 /* A run that starts now. The start time, the time in the id and the time in the path are the same.
  * @parent: (nullable)
  * @timed: whether the order of this trace and others matters; FALSE saves time
- * @room: bytes to add behind the info, for objects with the lifetime of the info, which the caller
- *   fills */
+ * @room: bytes to add behind the info, filled with zeroes, for objects with its lifetime */
 LsobsRunInfo *
 _lsobs_run_info_new (LsobsRunInfo *parent,
                      const char *name,

@@ -28,6 +28,9 @@ gboolean _lsobs_dispatcher_shares_counters (LsobsDispatcher *self, LsobsDispatch
 void _lsobs_dispatcher_set_notifier (LsobsDispatcher *self, LsobsNotifier *notifier);
 
 void _lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record);
+gboolean _lsobs_dispatcher_end_plainly (LsobsDispatcher *self,
+                                        LsobsRunInfo *info,
+                                        LsobsRecordEnd *end);
 void _lsobs_dispatcher_push_end (LsobsDispatcher *self, LsobsRecord *end);
 gboolean _lsobs_dispatcher_is_single (LsobsDispatcher *self);
 void _lsobs_dispatcher_push_late (LsobsDispatcher *self, LsobsRecord *record);

@@ -199,6 +199,20 @@ _lsobs_dispatcher_is_single (LsobsDispatcher *self)
   return self->n_pipelines == 1;
 }
 
+/* Ends a run of this process that has no annotations, if its start still waits.
+ * @end: what it has is moved from it on success */
+gboolean
+_lsobs_dispatcher_end_plainly (LsobsDispatcher *self, LsobsRunInfo *info, LsobsRecordEnd *end)
+{
+  LsobsWakeup wake;
+
+  if (self->n_pipelines != 1 ||
+      !_lsobs_queue_end_plainly (self->pipelines[0]->queue, info, end, &wake))
+    return FALSE;
+  _lsobs_worker_wake (self->pipelines[0]->worker, wake);
+  return TRUE;
+}
+
 /* Pushes the end of a run of this process. Mostly the start still waits: then no record is made.
  * @end: lies on the stack; what it has is moved from it */
 void

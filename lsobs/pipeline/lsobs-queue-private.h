@@ -39,6 +39,10 @@ void _lsobs_queue_unref (LsobsQueue *self);
 
 /* for producers */
 LsobsWakeup _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record);
+gboolean _lsobs_queue_end_plainly (LsobsQueue *self,
+                                   LsobsRunInfo *info,
+                                   LsobsRecordEnd *end,
+                                   LsobsWakeup *wake);
 gboolean _lsobs_queue_end_waiting (LsobsQueue *self, LsobsRecord *end, LsobsWakeup *wake);
 gboolean _lsobs_queue_join_waiting (LsobsQueue *self, LsobsRecord *record);
 gboolean _lsobs_queue_attach (LsobsQueue *self,

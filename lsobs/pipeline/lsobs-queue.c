@@ -291,7 +291,7 @@ remeasure_unlocked (LsobsQueue *self, LsobsRecord *record)
 /* Restores the bounds after @latest was added, or has grown. A record that can never fit loses its
  * attachments, and then goes itself, so that it does not evict all other records. */
 static GSList *
-make_room_unlocked (LsobsQueue *self, LsobsRecord *latest, GSList *finished)
+make_some_room_unlocked (LsobsQueue *self, LsobsRecord *latest, GSList *finished)
 {
   while (latest->size > self->max_bytes && _lsobs_attachments_remove_largest (&latest->attachments))
     {
@@ -314,6 +314,14 @@ make_room_unlocked (LsobsQueue *self, LsobsRecord *latest, GSList *finished)
                                         RESULT_EVICTED, finished);
     }
   return finished;
+}
+
+static inline GSList *
+make_room_unlocked (LsobsQueue *self, LsobsRecord *latest, GSList *finished)
+{
+  if (G_LIKELY (self->n_records <= self->capacity && self->n_bytes <= self->max_bytes))
+    return finished;
+  return make_some_room_unlocked (self, latest, finished);
 }
 
 /* Kept records count as queued. */
@@ -416,9 +424,14 @@ is_filled_unlocked (LsobsQueue *self, guint n_records, gsize n_bytes, guint eigh
 }
 
 /* Wakes the worker only when a threshold is crossed: it sets its own alarm for all that follows. */
-static LsobsWakeup
+static inline LsobsWakeup
 get_wake_unlocked (LsobsQueue *self, guint n_before, gsize bytes_before)
 {
+  /* Neither bound of a batch is crossed, and nothing but them counts. */
+  if (G_LIKELY (!self->has_spool && self->n_kept == 0 && n_before > 0 &&
+                (self->n_records < self->batch_size || n_before >= self->batch_size) &&
+                (self->n_bytes < self->batch_bytes || bytes_before >= self->batch_bytes)))
+    return LSOBS_WAKEUP_NONE;
   if ((n_before < self->batch_size && self->n_records >= self->batch_size) ||
       (self->has_spool &&
        !is_filled_unlocked (self, n_before, bytes_before, LSOBS_QUEUE_HALF_FULL) &&
@@ -471,6 +484,43 @@ _lsobs_queue_push (LsobsQueue *self, LsobsRecord *record)
     }
   unlock_and_finish (self, finished);
   return wake;
+}
+
+/* Moves what @end has to the create of the run, if that waits. FALSE, with no change, if it does not,
+ * or if attachments wait for the end.
+ * @wake: (out) */
+gboolean
+_lsobs_queue_end_plainly (LsobsQueue *self,
+                          LsobsRunInfo *info,
+                          LsobsRecordEnd *end,
+                          LsobsWakeup *wake)
+{
+  LsobsRunProgress *progress = _lsobs_run_info_peek_progress (info, self->destination);
+  GSList *finished = NULL;
+  LsobsRecord *waiting;
+  gsize bytes_before;
+  gsize added;
+  guint n_before;
+  gboolean ended;
+
+  lock (self);
+  waiting = progress->waiting;
+  ended = waiting != NULL && waiting->kind == LSOBS_RECORD_CREATE && progress->charged == NULL &&
+          _lsobs_lifecycle_allows (&self->lifecycle, LSOBS_LIFECYCLE_PUSH);
+  if (G_LIKELY (ended))
+    {
+      n_before = self->n_records;
+      bytes_before = self->n_bytes;
+      added = _lsobs_record_end (waiting, end);
+      waiting->size += added;
+      self->n_bytes += added;
+      _lsobs_counters_add (self->counters, LSOBS_COUNTER_MERGED, 1);
+      finished = make_room_unlocked (self, waiting, finished);
+      write_gauges_unlocked (self);
+      *wake = get_wake_unlocked (self, n_before, bytes_before);
+    }
+  unlock_and_finish (self, finished);
+  return ended;
 }
 
 /* Moves what @end, the end of a run, has to the waiting record of the run. FALSE, with no change, when
