@@ -52,6 +52,9 @@ typedef struct
   GMutex lock;              /* guards all members below; taken before the lock of a queue */
   GArray *metadata;         /* (owned) (nullable) members with key, value and marks */
   GArray *extra;            /* (owned) (nullable) the same: members of extra but the metadata */
+  guint16 *metadata_index;  /* (owned) (nullable) where the members are, if they are many */
+  guint16 *extra_index;     /* (owned) (nullable) */
+  guint16 *tags_index;      /* (owned) (nullable) */
   guint extra_seq;          /* counts the changes of metadata and extra after the start */
   GPtrArray *tags;          /* (owned) (nullable) (element-type utf8) */
   gboolean tags_propagated; /* other processes get the tags */

@@ -13,6 +13,13 @@
 /* Bytes that an annotation takes beside its text. */
 #define OVERHEAD 64
 
+/* So many names are looked at one by one; more are found by an index. */
+#define MAX_UNINDEXED 16
+
+/* At least twice LSOBS_MAX_ANNOTATIONS. */
+#define N_SLOT_BITS 11
+#define N_SLOTS     (1 << N_SLOT_BITS)
+
 /* The name of the event of a streamed token. It has no details: they would repeat the outputs,
  * which the settings may hide. */
 #define TOKEN_EVENT "new_token"
@@ -143,6 +150,79 @@ _lsobs_annotation_event_new_from_json (JsonNode *node, gint64 *time, gsize max_b
                                       _lsobs_buffer_steal_bytes (&details));
 }
 
+/* The name at a position: of a member, or a tag.
+ * @names: the array that the index is of */
+typedef const char *(*PeekNameFunc) (gconstpointer names, guint i);
+
+/* An index is a hash table with positions, each plus one; 0 is an empty slot. Of a name that is there,
+ * the slot is found, and of another one the slot for it.
+ * Returns: (transfer none) */
+static guint16 *
+find_slot (guint16 *index, gconstpointer names, PeekNameFunc peek_name, const char *name)
+{
+  /* Names that differ in a digit have hashes that lie side by side: spread them. */
+  guint i = (g_str_hash (name) * 0x9e3779b1u) >> (32 - N_SLOT_BITS);
+
+  while (index[i % N_SLOTS] != 0 && strcmp (peek_name (names, index[i % N_SLOTS] - 1u), name) != 0)
+    i++;
+  return &index[i % N_SLOTS];
+}
+
+/* Adds the last name of @names. The first names get an index only when there are many.
+ * @index: (inout) (nullable)
+ * @n_names: with the last one */
+static void
+index_last (guint16 **index, gconstpointer names, guint n_names, PeekNameFunc peek_name)
+{
+  guint i = n_names - 1;
+
+  if (*index == NULL && n_names <= MAX_UNINDEXED)
+    return;
+  if (*index == NULL)
+    {
+      *index = g_new0 (guint16, N_SLOTS);
+      i = 0;
+    }
+  for (; i < n_names; i++)
+    *find_slot (*index, names, peek_name, peek_name (names, i)) = (guint16) (i + 1);
+}
+
+/* @index: (nullable)
+ * @position: (out)
+ * Returns: whether the name is there */
+static gboolean
+find_name (guint16 *index,
+           gconstpointer names,
+           guint n_names,
+           PeekNameFunc peek_name,
+           const char *name,
+           guint *position)
+{
+  if (index != NULL)
+    {
+      guint16 slot = *find_slot (index, names, peek_name, name);
+
+      *position = slot - 1u;
+      return slot != 0;
+    }
+  for (*position = 0; *position < n_names; (*position)++)
+    if (strcmp (peek_name (names, *position), name) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+static const char *
+peek_key (gconstpointer names, guint i)
+{
+  return g_array_index ((const GArray *) names, Member, i).key;
+}
+
+static const char *
+peek_tag (gconstpointer names, guint i)
+{
+  return g_ptr_array_index ((const GPtrArray *) names, i);
+}
+
 static void
 member_clear (gpointer data)
 {
@@ -180,6 +260,9 @@ _lsobs_annotations_unref (LsobsAnnotations *self)
   g_clear_pointer (&self->tags, g_ptr_array_unref);
   g_clear_pointer (&self->events, g_ptr_array_unref);
   g_clear_pointer (&self->serialized, g_bytes_unref);
+  g_free (self->metadata_index);
+  g_free (self->extra_index);
+  g_free (self->tags_index);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -259,18 +342,23 @@ _lsobs_annotations_set_serialized_unlocked (LsobsAnnotations *self, GBytes *seri
 }
 
 /* @members: (nullable)
+ * @index: (nullable)
  * Returns: (transfer none) (nullable) */
 static Member *
-find_member (GArray *members, const char *key)
+find_member (GArray *members, guint16 *index, const char *key)
 {
-  for (guint i = 0; members != NULL && i < members->len; i++)
-    {
-      Member *member = &g_array_index (members, Member, i);
+  guint i;
 
-      if (strcmp (member->key, key) == 0)
-        return member;
-    }
-  return NULL;
+  if (members == NULL || !find_name (index, members, members->len, peek_key, key, &i))
+    return NULL;
+  return &g_array_index (members, Member, i);
+}
+
+/* Returns: (transfer none): the index of the metadata, or of the other members of extra */
+static guint16 **
+peek_index (LsobsAnnotations *self, GArray **members)
+{
+  return members == &self->metadata ? &self->metadata_index : &self->extra_index;
 }
 
 /* @value: taken over on success only
@@ -311,7 +399,7 @@ ensure_member_unlocked (LsobsAnnotations *self, GArray **members, const char *ke
   Member *known;
 
   key = repair_key (key, &repaired);
-  known = find_member (*members, key);
+  known = find_member (*members, *peek_index (self, members), key);
   if (known != NULL)
     return known;
   if (*members == NULL)
@@ -323,6 +411,7 @@ ensure_member_unlocked (LsobsAnnotations *self, GArray **members, const char *ke
     return NULL;
   member.key = g_strdup (key);
   g_array_append_val (*members, member);
+  index_last (peek_index (self, members), *members, (*members)->len, peek_key);
   /* cppcheck-suppress memleak; the array has the key, and member_clear () frees it */
   return &g_array_index (*members, Member, (*members)->len - 1);
 }
@@ -348,6 +437,9 @@ put_unlocked (LsobsAnnotations *self,
     {
       /* ensure_member_unlocked() has just added it; undo that. */
       self->n_bytes -= OVERHEAD + strlen (member->key);
+      /* No other name was looked for beyond its slot: it is the last one. */
+      if (*peek_index (self, members) != NULL)
+        *find_slot (*peek_index (self, members), *members, peek_key, member->key) = 0;
       g_array_set_size (*members, (*members)->len - 1);
     }
   return FALSE;
@@ -401,7 +493,7 @@ gboolean
 _lsobs_annotations_propagates_unlocked (const LsobsAnnotations *self, const char *key)
 {
   g_autofree char *repaired = NULL;
-  Member *member = find_member (self->metadata, repair_key (key, &repaired));
+  Member *member = find_member (self->metadata, self->metadata_index, repair_key (key, &repaired));
 
   return member != NULL && member->propagated;
 }
@@ -444,7 +536,7 @@ _lsobs_annotations_set_metadata_unlocked (LsobsAnnotations *self,
 gboolean
 _lsobs_annotations_has_metadata_unlocked (const LsobsAnnotations *self, const char *key)
 {
-  const Member *member = find_member (self->metadata, key);
+  const Member *member = find_member (self->metadata, self->metadata_index, key);
 
   return member != NULL && member->value != NULL;
 }
@@ -466,7 +558,7 @@ static gboolean
 merge_unlocked (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value)
 {
   g_autofree char *repaired = NULL;
-  Member *known = find_member (*members, repair_key (key, &repaired));
+  Member *known = find_member (*members, *peek_index (self, members), repair_key (key, &repaired));
 
   if (known != NULL && known->value != NULL)
     {
@@ -502,6 +594,7 @@ _lsobs_annotations_clear_tags_unlocked (LsobsAnnotations *self)
   for (guint i = 0; self->tags != NULL && i < self->tags->len; i++)
     self->n_bytes -= OVERHEAD + strlen (g_ptr_array_index (self->tags, i));
   g_clear_pointer (&self->tags, g_ptr_array_unref);
+  g_clear_pointer (&self->tags_index, g_free);
 }
 
 static gsize
@@ -528,13 +621,16 @@ _lsobs_annotations_clear_events_unlocked (LsobsAnnotations *self)
 gboolean
 _lsobs_annotations_add_tag_unlocked (LsobsAnnotations *self, const char *tag)
 {
+  guint position;
+
   if (self->tags == NULL)
     self->tags = g_ptr_array_new_with_free_func (g_free);
-  if (g_ptr_array_find_with_equal_func (self->tags, tag, g_str_equal, NULL))
+  if (find_name (self->tags_index, self->tags, self->tags->len, peek_tag, tag, &position))
     return TRUE;
   if (self->tags->len >= LSOBS_MAX_ANNOTATIONS || !reserve_unlocked (self, OVERHEAD + strlen (tag)))
     return FALSE;
   g_ptr_array_add (self->tags, g_strdup (tag));
+  index_last (&self->tags_index, self->tags, self->tags->len, peek_tag);
   return TRUE;
 }
 
