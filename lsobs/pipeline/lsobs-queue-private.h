@@ -52,6 +52,7 @@ gboolean _lsobs_queue_attach (LsobsQueue *self,
 
 /* for the worker */
 guint _lsobs_queue_take (LsobsQueue *self, guint max_records, gsize max_bytes, GPtrArray *records);
+gboolean _lsobs_queue_watch (LsobsQueue *self);
 gboolean _lsobs_queue_is_due (LsobsQueue *self, gint64 interval_us, gint64 now, gint64 *due_time);
 LsobsCreateState _lsobs_queue_get_create_state (LsobsQueue *self, LsobsRunInfo *info);
 void _lsobs_queue_write_annotations (LsobsQueue *self, LsobsRecord *record);

@@ -48,6 +48,8 @@ struct _LsobsQueue
   gsize n_kept_bytes; /* of memory */
   GQueue taken;       /* of LsobsRecord (owned): were taken, and have no outcome yet */
   int written_off;    /* (atomic) gboolean: the caller of a stop has decided all outcomes */
+  gboolean watched;   /* the worker looks by itself: the first record needs no wake-up */
+  gboolean was_taken; /* records were taken since _lsobs_queue_watch() */
   guint n_unspooled;  /* records that the spool could not take, since the last look */
   guint64 last_seq;
   guint64 flush_seq; /* a flush has asked for the records up to here */
@@ -424,14 +426,9 @@ is_filled_unlocked (LsobsQueue *self, guint n_records, gsize n_bytes, guint eigh
 }
 
 /* Wakes the worker only when a threshold is crossed: it sets its own alarm for all that follows. */
-static inline LsobsWakeup
-get_wake_unlocked (LsobsQueue *self, guint n_before, gsize bytes_before)
+static LsobsWakeup
+decide_wake_unlocked (LsobsQueue *self, guint n_before, gsize bytes_before)
 {
-  /* Neither bound of a batch is crossed, and nothing but them counts. */
-  if (G_LIKELY (!self->has_spool && self->n_kept == 0 && n_before > 0 &&
-                (self->n_records < self->batch_size || n_before >= self->batch_size) &&
-                (self->n_bytes < self->batch_bytes || bytes_before >= self->batch_bytes)))
-    return LSOBS_WAKEUP_NONE;
   if ((n_before < self->batch_size && self->n_records >= self->batch_size) ||
       (self->has_spool &&
        !is_filled_unlocked (self, n_before, bytes_before, LSOBS_QUEUE_HALF_FULL) &&
@@ -439,7 +436,18 @@ get_wake_unlocked (LsobsQueue *self, guint n_before, gsize bytes_before)
       (bytes_before < self->batch_bytes && self->n_bytes >= self->batch_bytes) ||
       is_over_full_unlocked (self))
     return LSOBS_WAKEUP_NOW;
-  return n_before == 0 && self->n_records > 0 ? LSOBS_WAKEUP_LATER : LSOBS_WAKEUP_NONE;
+  return n_before == 0 && self->n_records > 0 && !self->watched ? LSOBS_WAKEUP_LATER
+                                                                : LSOBS_WAKEUP_NONE;
+}
+
+/* The same; mostly no threshold is near. */
+static inline LsobsWakeup
+get_wake_unlocked (LsobsQueue *self, guint n_before, gsize bytes_before)
+{
+  if (G_LIKELY (n_before > 0 && !self->has_spool && self->n_kept == 0 &&
+                self->n_records < self->batch_size && self->n_bytes < self->batch_bytes))
+    return LSOBS_WAKEUP_NONE;
+  return decide_wake_unlocked (self, n_before, bytes_before);
 }
 
 /* Takes @record over. An end whose start still waits is added to the start. */
@@ -649,10 +657,29 @@ _lsobs_queue_take (LsobsQueue *self, guint max_records, gsize max_bytes, GPtrArr
       n_bytes = MIN (n_bytes + record->size, max_bytes);
       n++;
     }
+  self->was_taken |= n > 0;
   _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, n);
   write_gauges_unlocked (self);
   unlock (self);
   return n;
+}
+
+/* The worker has found no record. If it has taken some since the last call, more are likely to come:
+ * it looks again after an interval, and producers need not wake it until then. So a program that is
+ * idle is left alone, and one that traces does not wake the worker for the first record after each
+ * batch.
+ * Returns: whether the caller sets an alarm for that */
+gboolean
+_lsobs_queue_watch (LsobsQueue *self)
+{
+  gboolean watched;
+
+  lock (self);
+  /* A record that has come meanwhile has woken nobody if the queue was watched. */
+  watched = self->watched = self->was_taken || self->n_records > 0;
+  self->was_taken = FALSE;
+  unlock (self);
+  return watched;
 }
 
 /* Whether records should leave now: for a full batch, much memory, an old record, a flush or the

@@ -933,7 +933,12 @@ pump (LsobsSender *self)
                             &due_time) &&
       due_time != -1)
     _lsobs_flush_source_arm (self->source, due_time);
-  if (due_time == -1 && self->sending.length == 0)
+  if (due_time != -1)
+    return;
+  if (_lsobs_queue_watch (self->queue))
+    _lsobs_flush_source_arm (self->source, now + self->settings->values.flush_interval *
+                                                     G_GINT64_CONSTANT (1000));
+  else if (self->sending.length == 0)
     _lsobs_slab_trim ();
 }
 

@@ -578,6 +578,29 @@ test_take_big_first (Fixture *fixture, gconstpointer data)
   assert_taken (fixture, 10, 3000, "c");
 }
 
+/* A worker that has been busy looks again by itself; one that has found nothing since is woken by the
+ * first record. */
+static void
+test_watch (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+
+  g_assert_false (_lsobs_queue_watch (fixture->queue));
+  g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_start (info)), ==, LSOBS_WAKEUP_LATER);
+  /* One that came while the worker looked. */
+  g_assert_true (_lsobs_queue_watch (fixture->queue));
+  assert_taken (fixture, 10, MUCH, "a");
+  g_assert_true (_lsobs_queue_watch (fixture->queue));
+  push_run (fixture, "b");
+  assert_taken (fixture, 10, MUCH, "b");
+  g_assert_true (_lsobs_queue_watch (fixture->queue));
+  g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_start (info)), ==, LSOBS_WAKEUP_NONE);
+  assert_taken (fixture, 10, MUCH, "a");
+  g_assert_true (_lsobs_queue_watch (fixture->queue));
+  g_assert_false (_lsobs_queue_watch (fixture->queue));
+  g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_start (info)), ==, LSOBS_WAKEUP_LATER);
+}
+
 static void
 test_due (Fixture *fixture, gconstpointer data)
 {
@@ -761,6 +784,7 @@ main (int argc, char *argv[])
   ADD ("attach/wake", &batch_of_bytes, test_attach_wake);
   ADD ("take/limits", NULL, test_take_limits);
   ADD ("take/big-first", NULL, test_take_big_first);
+  ADD ("take/watch", &batch_of_three, test_watch);
   ADD ("take/due", &batch_of_three, test_due);
 
   return g_test_run ();
