@@ -68,11 +68,11 @@ struct _LsobsRecord
 
   /* Set by the queue. */
   guint64 seq;
-  struct _LsobsRecord **place; /* in the chunk of the queue */
-  gsize fixed_size;            /* the part of @size that never changes; 0: not measured yet */
-  gint64 queued_at;            /* monotonic, µs */
-  gsize size;                  /* bytes of memory, as counted */
-  gboolean kept;               /* it was taken, and waits again */
+  struct _LsobsRecord **slot; /* in the chunk of the queue */
+  gsize fixed_size;           /* the part of @size that never changes; 0: not measured yet */
+  gint64 queued_at;           /* monotonic, µs */
+  gsize size;                 /* bytes of memory, as counted */
+  gboolean kept;              /* it was taken, and waits again */
   GList link; /* in the queue's list of taken records; data is set while it is there */
 };
 

@@ -24,8 +24,8 @@ fill (LsobsRecord *self, LsobsRecordKind kind, LsobsRunInfo *info)
   self->duration_ms = -1;
 }
 
-/* Fills a record without a reference to @info: one that lies on the stack, for
- * _lsobs_record_clear(), and that nobody refers to. */
+/* Fills a record that lies on the stack. It has no reference to @info and no other owner;
+ * _lsobs_record_clear() frees what it has. */
 void
 _lsobs_record_init (LsobsRecord *self, LsobsRecordKind kind, LsobsRunInfo *info)
 {

@@ -7,10 +7,10 @@
 #include "lsobs/pipeline/lsobs-queue-private.h"
 
 /* Some records of the queue, the oldest first. It lies in a slab. A record that is taken out of the
- * middle leaves its place empty. */
+ * middle leaves its slot empty. */
 typedef struct
 {
-  guint first; /* all places before this one are empty */
+  guint first; /* all slots before this one are empty */
   guint len;
   LsobsRecord *items[]; /* (owned) (nullable) */
 } Chunk;
@@ -145,8 +145,8 @@ put_unlocked (LsobsQueue *self, LsobsRecord *record)
       chunk->first = chunk->len = 0;
       g_async_queue_push_unlocked (self->chunks, chunk);
     }
-  record->place = &chunk->items[chunk->len++];
-  *record->place = record;
+  record->slot = &chunk->items[chunk->len++];
+  *record->slot = record;
 }
 
 /* Returns: (transfer none) (nullable): the oldest record, whose chunk is @front then */
@@ -178,7 +178,7 @@ static LsobsRecord *
 remove_unlocked (LsobsRecord *record)
 {
   if (record != NULL)
-    *record->place = NULL;
+    *record->slot = NULL;
   return record;
 }
 
@@ -675,7 +675,7 @@ _lsobs_queue_watch (LsobsQueue *self)
   gboolean watched;
 
   lock (self);
-  /* A record that has come meanwhile has woken nobody if the queue was watched. */
+  /* If the queue was watched, a record that has come meanwhile has not woken the worker. */
   watched = self->watched = self->was_taken || self->n_records > 0;
   self->was_taken = FALSE;
   unlock (self);
