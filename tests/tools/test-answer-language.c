@@ -100,7 +100,7 @@ test_answers (void)
   g_autofree char *head = NULL;
   g_autoptr (GError) error = NULL;
   GLogFunc old;
-  Worker *worker = worker_new (database, &limits, &error);
+  Worker *worker = worker_new (database, &limits, NULL, &error);
 
   g_assert_no_error (error);
   /* each thread that makes answers: the one that reads, ... */
