@@ -5,6 +5,7 @@
 
 #include "lsobs/text/lsobs-json-escape-private.h"
 #include "lsobs/text/lsobs-json-names-private.h"
+#include "lsobs/text/lsobs-json-plain-private.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-json-scan-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
@@ -790,16 +791,22 @@ is_sequence (const Sanitizer *other)
   return is_whole;
 }
 
-/* Appends a sanitized copy of JSON text. If several members of an object have the same name,
+/* Whether the text is the one that is written, but for space between its tokens; then it is written.
+ * Without a redactor, that is so for nearly all text. */
+static gboolean
+copy_plain (LsobsBuffer *out, const char *text, gsize len, const LsobsSanitizeOptions *options)
+{
+  return options->redactor == NULL && (!options->wrap || *text == '{') &&
+         _lsobs_json_copy_plain (out, text, len, options->max_string_bytes);
+}
+
+/* Writes JSON text that is not empty. If several members of an object have the same name,
  * only the last one is written: most readers do the same, others refuse the whole text.
  * Returns: FALSE if @text is not JSON. Then a string is appended instead: the whole text, or
  *   "[REDACTED]" if the redactor hides members by their names and the text is not a sequence of
  *   JSON values. */
-gboolean
-_lsobs_json_sanitize (LsobsBuffer *out,
-                      const char *text,
-                      gsize len,
-                      const LsobsSanitizeOptions *options)
+static gboolean
+sanitize (LsobsBuffer *out, const char *text, gsize len, const LsobsSanitizeOptions *options)
 {
   gsize start = out->len;
   gboolean is_json;
@@ -807,21 +814,13 @@ _lsobs_json_sanitize (LsobsBuffer *out,
     .out = out,
     .text = text,
     .p = text,
-    .end = len > 0 ? text + len : text, /* @text may be NULL then */
+    .end = text + len,
     .options = options,
     .scratch = { LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT },
     .names = LSOBS_JSON_NAMES_INIT,
     .deep = LSOBS_BUFFER_INIT,
   };
 
-  if (len == 0)
-    {
-      _lsobs_buffer_append_str (out, options->wrap ? "{}" : "null");
-      return TRUE;
-    }
-
-  /* This is enough unless strings become longer. */
-  _lsobs_buffer_reserve (out, len + sizeof "{\"value\":}");
   is_json = walk_document (&self);
   if (is_json)
     {
@@ -852,6 +851,26 @@ _lsobs_json_sanitize (LsobsBuffer *out,
   _lsobs_json_names_clear (&self.names);
   _lsobs_buffer_clear (&self.deep);
   return is_json;
+}
+
+/* Appends a sanitized copy of JSON text.
+ * @text: may be NULL if @len is 0
+ * Returns: as sanitize() */
+gboolean
+_lsobs_json_sanitize (LsobsBuffer *out,
+                      const char *text,
+                      gsize len,
+                      const LsobsSanitizeOptions *options)
+{
+  if (len == 0)
+    {
+      _lsobs_buffer_append_str (out, options->wrap ? "{}" : "null");
+      return TRUE;
+    }
+
+  /* This is enough unless strings become longer. */
+  _lsobs_buffer_reserve (out, len + sizeof "{\"value\":}");
+  return copy_plain (out, text, len, options) || sanitize (out, text, len, options);
 }
 
 /* Appends any bytes as a JSON string: repaired, redacted and cut. */
