@@ -32,7 +32,7 @@ typedef struct
   LsobsIngestMode mode;         /* that the body was made for */
   BodyKind body_kind;           /* of the body */
   LsobsCompression compression; /* of the body */
-  gsize payload;                /* bytes of the body before compression, without framing */
+  gsize payload;                /* of a compressed body: see measure_payload() */
   gboolean plain;               /* the compressed form was refused */
   char boundary[LSOBS_BOUNDARY_LEN + 1];
 } Upload;
@@ -134,17 +134,20 @@ make_type (BodyKind body_kind, const char *boundary)
 static void
 begin_body (Upload *upload, LsobsIngestMode mode)
 {
-  GBytes *body;
-
   g_clear_pointer (&upload->body, g_bytes_unref);
   g_clear_pointer (&upload->unfinished, g_bytes_unref);
   upload->mode = mode;
   upload->body_kind = get_body_kind (upload->service, upload->batch, mode);
-  body = write_body (upload->batch, upload->body_kind, upload->boundary);
-  upload->payload = upload->body_kind == BODY_KIND_MULTIPART
-                        ? _lsobs_body_measure_payload (_lsobs_batch_peek_records (upload->batch))
-                        : g_bytes_get_size (body);
-  upload->unfinished = body;
+  upload->unfinished = write_body (upload->batch, upload->body_kind, upload->boundary);
+}
+
+/* Returns: the bytes of the body before compression, without framing */
+static gsize
+measure_payload (Upload *upload)
+{
+  return upload->body_kind == BODY_KIND_MULTIPART
+             ? _lsobs_body_measure_payload (_lsobs_batch_peek_records (upload->batch))
+             : g_bytes_get_size (upload->unfinished);
 }
 
 /* Makes the body, which all attempts share until the mode or the compression changes.
@@ -166,6 +169,8 @@ prepare_body (Upload *upload, LsobsIngestMode mode)
     upload->body = _lsobs_service_compress (service, upload->unfinished, &upload->compression);
   if (upload->body == NULL)
     return FALSE;
+  if (upload->compression != LSOBS_COMPRESSION_NONE)
+    upload->payload = measure_payload (upload);
   g_clear_pointer (&upload->unfinished, g_bytes_unref);
   return TRUE;
 }

@@ -5,7 +5,9 @@
 
 G_BEGIN_DECLS
 
-gboolean
-_lsobs_json_copy_plain (LsobsBuffer *out, const char *text, gsize len, gsize max_string_bytes);
+gboolean _lsobs_json_copy_plain (LsobsBuffer *out,
+                                 const char *text,
+                                 gsize len,
+                                 gsize max_string_bytes);
 
 G_END_DECLS

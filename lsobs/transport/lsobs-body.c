@@ -11,68 +11,69 @@
 #define DISPOSITION "\r\nContent-Disposition: form-data; name=\""
 #define TYPE        "\"\r\nContent-Type: "
 #define LENGTH      "\r\nContent-Length: "
+#define JSON_TYPE   TYPE "application/json" LENGTH
+#define HEAD_END    "\r\n\r\n"
+#define PART_END    "\r\n"
 #define BATCH_POST  "{\"post\":["
 #define BATCH_PATCH "],\"patch\":["
 #define BATCH_END   "]}"
 
-/* A part of a multipart body. */
+/* What all parts of a body begin with. */
+#define PREFIX_LEN (2 + LSOBS_BOUNDARY_LEN + sizeof DISPOSITION - 1)
+
+/* What the parts of all bodies have in common, in bytes. */
+#define PART_LEN (PREFIX_LEN + LSOBS_UUID_LEN + sizeof HEAD_END - 1 + sizeof PART_END - 1)
+
+/* The digits of the largest number of 64 bits. */
+#define MAX_DIGITS 20
+
+/* A literal with its length. */
 typedef struct
 {
-  const char *kind;    /* the first piece of the name, with its dot; the id follows */
-  const char *field;   /* (nullable) the last piece of the name */
-  const char *type;    /* MIME type */
-  const char *payload; /* (nullable) NULL: empty */
-  gsize payload_len;
-  const char *tail; /* follows the payload */
-  gsize len;        /* of payload and tail */
-} Part;
+  const char *text;
+  gsize len;
+} Piece;
 
-static const char *
-get_operation (LsobsEncoded *encoded)
+#define PIECE(literal) \
+ { \
+  (literal), sizeof (literal) - 1 \
+ }
+
+/* What is between the id and the length of a part: the last piece of the name, and the type. */
+#define FIELD_HEAD(field, name) [field] = PIECE ("." name JSON_TYPE),
+
+static const Piece field_heads[LSOBS_N_FIELDS] = { [LSOBS_FIELD_MAIN] = PIECE (JSON_TYPE),
+                                                   LSOBS_FIELDS (FIELD_HEAD) };
+
+static const Piece attachment_operation = PIECE ("attachment.");
+
+/* Returns: the first piece of the names of the parts, with its dot; the id follows */
+static const Piece *
+get_operation (const LsobsEncoded *encoded)
 {
-  switch (encoded->kind)
-    {
-    case LSOBS_RECORD_FEEDBACK:
-      return "feedback.";
-    case LSOBS_RECORD_UPDATE:
-      return "patch.";
-    case LSOBS_RECORD_CREATE:
-    default:
-      return "post.";
-    }
+  static const Piece operations[] = {
+    [LSOBS_RECORD_CREATE] = PIECE ("post."),
+    [LSOBS_RECORD_UPDATE] = PIECE ("patch."),
+    [LSOBS_RECORD_FEEDBACK] = PIECE ("feedback."),
+  };
+
+  return &operations[encoded->kind];
 }
 
-/* @index: (inout): 0 at first
- * Returns: FALSE after the last part */
-static gboolean
-next_part (LsobsEncoded *encoded, guint *index, Part *part)
+/* Returns: the bytes of the payload of a part; 0 if the record has no such part */
+static gsize
+get_payload_len (const LsobsEncoded *encoded, guint field)
 {
-  GPtrArray *attachments = encoded->attachments;
-  LsobsAttachment *attachment;
-  guint i;
+  gsize len = encoded->fields[field].len;
 
-  while ((i = (*index)++) < LSOBS_N_FIELDS)
-    {
-      part->kind = get_operation (encoded);
-      part->field = i != LSOBS_FIELD_MAIN ? _lsobs_field_names[i] : NULL;
-      part->type = "application/json";
-      part->payload = _lsobs_encoded_get_field (encoded, (LsobsField) i, &part->payload_len);
-      part->tail = i == LSOBS_FIELD_MAIN ? "}" : "";
-      part->len = part->payload_len + strlen (part->tail);
-      if (part->payload != NULL)
-        return TRUE;
-    }
-  i -= LSOBS_N_FIELDS;
-  if (attachments == NULL || i >= attachments->len)
-    return FALSE;
-  attachment = g_ptr_array_index (attachments, i);
-  part->kind = "attachment.";
-  part->field = attachment->name;
-  part->type = attachment->mime_type;
-  part->payload = g_bytes_get_data (attachment->data, &part->len);
-  part->payload_len = part->len;
-  part->tail = "";
-  return TRUE;
+  /* The main field lacks its brace. */
+  return len > 0 && field == LSOBS_FIELD_MAIN ? len + 1 : len;
+}
+
+static guint
+count_attachments (const LsobsEncoded *encoded)
+{
+  return encoded->attachments != NULL ? encoded->attachments->len : 0;
 }
 
 static gsize
@@ -94,18 +95,45 @@ _lsobs_body_make_boundary (char *boundary)
   _lsobs_id_make_token (boundary + 6);
 }
 
-/* The bytes that the record takes in a multipart body; the other shapes take less. */
+static gsize
+measure_attachment (const LsobsAttachment *attachment)
+{
+  gsize len = g_bytes_get_size (attachment->data);
+
+  return PART_LEN + attachment_operation.len + 1 + strlen (attachment->name) + strlen (TYPE) +
+         strlen (attachment->mime_type) + strlen (LENGTH) + count_digits (len) + len;
+}
+
+static gsize
+measure_record (const LsobsEncoded *encoded)
+{
+  gsize operation_len = get_operation (encoded)->len;
+  gsize size = 0;
+
+  for (guint i = 0; i < LSOBS_N_FIELDS; i++)
+    {
+      gsize len = get_payload_len (encoded, i);
+
+      if (len > 0)
+        size += PART_LEN + operation_len + field_heads[i].len + count_digits (len) + len;
+    }
+  for (guint i = 0; i < count_attachments (encoded); i++)
+    size += measure_attachment (g_ptr_array_index (encoded->attachments, i));
+  return size;
+}
+
+/* The bytes that the record takes in a multipart body; the other shapes take less. A record is
+ * measured once: it never changes. Called from any thread. */
 gsize
 _lsobs_body_measure_record (LsobsEncoded *encoded)
 {
-  gsize size = 0;
-  guint index = 0;
-  Part part;
+  gsize size = (gsize) g_atomic_pointer_get (&encoded->body_size);
 
-  while (next_part (encoded, &index, &part))
-    size += 2 + LSOBS_BOUNDARY_LEN + strlen (DISPOSITION) + strlen (part.kind) + LSOBS_UUID_LEN +
-            (part.field != NULL ? 1 + strlen (part.field) : 0) + strlen (TYPE) +
-            strlen (part.type) + strlen (LENGTH) + count_digits (part.len) + 4 + part.len + 2;
+  if (G_UNLIKELY (size == 0))
+    {
+      size = measure_record (encoded);
+      g_atomic_pointer_set (&encoded->body_size, size);
+    }
   return size;
 }
 
@@ -137,59 +165,131 @@ _lsobs_body_measure_payload (GPtrArray *records)
 
   for (guint i = 0; i < records->len; i++)
     {
-      guint index = 0;
-      Part part;
+      const LsobsEncoded *encoded = g_ptr_array_index (records, i);
 
-      while (next_part (g_ptr_array_index (records, i), &index, &part))
-        size += part.len;
+      for (guint j = 0; j < LSOBS_N_FIELDS; j++)
+        size += get_payload_len (encoded, j);
+      for (guint j = 0; j < count_attachments (encoded); j++)
+        size += g_bytes_get_size (
+            ((LsobsAttachment *) g_ptr_array_index (encoded->attachments, j))->data);
     }
   return size;
 }
 
-static void
-append_part (LsobsBuffer *out, const char *boundary, const char *id, const Part *part)
+/* The functions below write to memory that was measured before. They return the first byte after what
+ * they write. */
+
+static inline char *
+put (char *p, const char *text, gsize len)
 {
-  _lsobs_buffer_append_str (out, "--");
-  _lsobs_buffer_append_str (out, boundary);
-  _lsobs_buffer_append_str (out, DISPOSITION);
-  _lsobs_buffer_append_str (out, part->kind);
-  _lsobs_buffer_append (out, id, LSOBS_UUID_LEN);
-  if (part->field != NULL)
+  memcpy (p, text, len);
+  return p + len;
+}
+
+static inline char *
+put_piece (char *p, const Piece *piece)
+{
+  return put (p, piece->text, piece->len);
+}
+
+static char *
+put_number (char *p, gsize n)
+{
+  char digits[MAX_DIGITS];
+  char *first = digits + sizeof digits;
+
+  do
     {
-      _lsobs_buffer_append_c (out, '.');
-      _lsobs_buffer_append_str (out, part->field);
+      *--first = (char) ('0' + n % 10);
+      n /= 10;
     }
-  _lsobs_buffer_append_str (out, TYPE);
-  _lsobs_buffer_append_str (out, part->type);
-  _lsobs_buffer_append_str (out, LENGTH);
-  _lsobs_buffer_append_int64 (out, (gint64) part->len);
-  _lsobs_buffer_append_str (out, "\r\n\r\n");
-  _lsobs_buffer_append (out, part->payload, part->payload_len);
-  _lsobs_buffer_append_str (out, part->tail);
-  _lsobs_buffer_append_str (out, "\r\n");
+  while (n > 0);
+  return put (p, first, (gsize) (digits + sizeof digits - first));
+}
+
+/* @prefix: what all parts begin with */
+static inline char *
+put_name (char *p, const Piece *prefix, const Piece *operation, const LsobsEncoded *encoded)
+{
+  p = put_piece (p, prefix);
+  p = put_piece (p, operation);
+  return put (p, encoded->id, LSOBS_UUID_LEN);
+}
+
+static char *
+put_fields (char *p, const Piece *prefix, const LsobsEncoded *encoded)
+{
+  const Piece *operation = get_operation (encoded);
+  const char *text = g_bytes_get_data (encoded->text, NULL);
+
+  for (guint i = 0; i < LSOBS_N_FIELDS; i++)
+    {
+      gsize len = get_payload_len (encoded, i);
+
+      if (len == 0)
+        continue;
+      p = put_name (p, prefix, operation, encoded);
+      p = put_piece (p, &field_heads[i]);
+      p = put_number (p, len);
+      p = put (p, HEAD_END, strlen (HEAD_END));
+      p = put (p, text + encoded->fields[i].offset, encoded->fields[i].len);
+      if (i == LSOBS_FIELD_MAIN)
+        *p++ = '}';
+      p = put (p, PART_END, strlen (PART_END));
+    }
+  return p;
+}
+
+static char *
+put_attachment (char *p,
+                const Piece *prefix,
+                const LsobsEncoded *encoded,
+                const LsobsAttachment *attachment)
+{
+  gsize len;
+  const char *data = g_bytes_get_data (attachment->data, &len);
+
+  p = put_name (p, prefix, &attachment_operation, encoded);
+  *p++ = '.';
+  p = put (p, attachment->name, strlen (attachment->name));
+  p = put (p, TYPE, strlen (TYPE));
+  p = put (p, attachment->mime_type, strlen (attachment->mime_type));
+  p = put (p, LENGTH, strlen (LENGTH));
+  p = put_number (p, len);
+  p = put (p, HEAD_END, strlen (HEAD_END));
+  /* memcpy() from NULL is undefined even for no bytes. */
+  if (len > 0)
+    p = put (p, data, len);
+  return put (p, PART_END, strlen (PART_END));
 }
 
 /* @records: (element-type LsobsEncoded)
+ * @boundary: at most LSOBS_BOUNDARY_LEN characters
  * Returns: (transfer full) */
 GBytes *
 _lsobs_body_write_multipart (GPtrArray *records, const char *boundary)
 {
-  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+  gsize size = _lsobs_body_measure (records);
+  char *body = g_malloc (size);
+  char *p = body;
+  gsize boundary_len = strlen (boundary);
+  char prefix_text[PREFIX_LEN];
+  const Piece prefix = { prefix_text, 2 + boundary_len + strlen (DISPOSITION) };
 
-  _lsobs_buffer_reserve (&out, _lsobs_body_measure (records));
+  g_assert (boundary_len <= LSOBS_BOUNDARY_LEN);
+  put (put (put (prefix_text, "--", 2), boundary, boundary_len), DISPOSITION, strlen (DISPOSITION));
   for (guint i = 0; i < records->len; i++)
     {
-      LsobsEncoded *encoded = g_ptr_array_index (records, i);
-      guint index = 0;
-      Part part;
+      const LsobsEncoded *encoded = g_ptr_array_index (records, i);
 
-      while (next_part (encoded, &index, &part))
-        append_part (&out, boundary, encoded->id, &part);
+      p = put_fields (p, &prefix, encoded);
+      for (guint j = 0; j < count_attachments (encoded); j++)
+        p = put_attachment (p, &prefix, encoded, g_ptr_array_index (encoded->attachments, j));
     }
-  _lsobs_buffer_append_str (&out, "--");
-  _lsobs_buffer_append_str (&out, boundary);
-  _lsobs_buffer_append_str (&out, "--\r\n");
-  return _lsobs_buffer_steal_bytes (&out);
+  p = put (p, prefix_text, 2 + boundary_len);
+  p = put (p, "--\r\n", 4);
+  g_assert (p <= body + size);
+  return g_bytes_new_take (body, (gsize) (p - body));
 }
 
 static void

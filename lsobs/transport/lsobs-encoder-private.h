@@ -21,6 +21,12 @@ typedef enum
   LSOBS_N_FIELDS
 } LsobsField;
 
+/* Calls @f with each field but the main one, and its name as a literal. */
+#define LSOBS_FIELDS(f) \
+ f (LSOBS_FIELD_INPUTS, "inputs") f (LSOBS_FIELD_OUTPUTS, "outputs") \
+     f (LSOBS_FIELD_EVENTS, "events") f (LSOBS_FIELD_EXTRA, "extra") \
+         f (LSOBS_FIELD_ERROR, "error") f (LSOBS_FIELD_SERIALIZED, "serialized")
+
 extern const char *const _lsobs_field_names[LSOBS_N_FIELDS];
 
 /* What a record that is too large has lost; each step includes those before it. */
@@ -45,7 +51,8 @@ typedef struct
   gint64 end_time;             /* of a run; µs since 1970, not before the start, or 0 */
   char id[LSOBS_UUID_LEN + 1]; /* as in the text: replicas map ids */
   LsobsCut cut;
-  GBytes *text;           /* (owned) the whole JSON object */
+  gsize body_size; /* (atomic) see _lsobs_body_measure_record(); 0: it was not measured yet */
+  GBytes *text;    /* (owned) the whole JSON object */
   GPtrArray *attachments; /* (owned) (nullable) (element-type LsobsAttachment) */
   struct
   {

@@ -25,8 +25,16 @@
 #define SCORE_SCALE 10000
 #define MAX_SCORE   1e11
 
-const char *const _lsobs_field_names[LSOBS_N_FIELDS] = { "main",  "inputs", "outputs",   "events",
-                                                         "extra", "error",  "serialized" };
+#define FIELD_NAME(field, name) [field] = (name),
+
+const char *const _lsobs_field_names[LSOBS_N_FIELDS] = { [LSOBS_FIELD_MAIN] = "main",
+                                                         LSOBS_FIELDS (FIELD_NAME) };
+
+/* What goes before the value of a field. */
+#define FIELD_KEY(field, name) [field] = ",\"" name "\":",
+
+static const char *const field_keys[LSOBS_N_FIELDS] = { [LSOBS_FIELD_MAIN] = "",
+                                                        LSOBS_FIELDS (FIELD_KEY) };
 
 /* The state of the writers below while they encode one record. */
 typedef struct
@@ -54,12 +62,7 @@ is_cut (EncoderState *e)
 static void
 begin_field (EncoderState *e, LsobsField field)
 {
-  if (field != LSOBS_FIELD_MAIN)
-    {
-      _lsobs_buffer_append_str (e->out, ",\"");
-      _lsobs_buffer_append_str (e->out, _lsobs_field_names[field]);
-      _lsobs_buffer_append_str (e->out, "\":");
-    }
+  _lsobs_buffer_append_str (e->out, field_keys[field]);
   e->encoded->fields[field].offset = e->out->len;
 }
 
