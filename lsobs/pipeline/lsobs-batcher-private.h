@@ -20,6 +20,7 @@ LsobsBatcher *_lsobs_batcher_new (const LsobsDestination *destination,
                                   GSource *waker);
 void _lsobs_batcher_set_context (LsobsBatcher *self, GMainContext *context);
 void _lsobs_batcher_free (LsobsBatcher *self);
+void _lsobs_batcher_rest (LsobsBatcher *self);
 
 LsobsBatch *_lsobs_batcher_next (LsobsBatcher *self,
                                  gboolean probing,

@@ -25,6 +25,7 @@ struct _LsobsBatcher
   LsobsSettings *settings; /* (owned) */
   LsobsCounters *counters; /* (owned) */
   LsobsEncoder encoder;
+  LsobsEncoderMemory memory;          /* (owned) of encoder */
   LsobsRecordHook hook;               /* calls the program's redaction function */
   LsobsQueue *queue;                  /* (owned) */
   LsobsLifecycle *lifecycle;          /* (unowned) of the queue */
@@ -57,8 +58,9 @@ _lsobs_batcher_new (const LsobsDestination *destination,
 
   self->settings = _lsobs_settings_ref (destination->settings);
   self->counters = _lsobs_counters_ref (destination->counters);
-  self->encoder =
-      (LsobsEncoder){ .settings = destination->settings, .counters = destination->counters };
+  self->encoder = (LsobsEncoder){ .settings = destination->settings,
+                                  .counters = destination->counters,
+                                  .memory = &self->memory };
   self->hook = (LsobsRecordHook){ .settings = destination->settings,
                                   .counters = destination->counters,
                                   .abandoned = _lsobs_queue_peek_written_off (queue) };
@@ -96,6 +98,7 @@ _lsobs_batcher_free (LsobsBatcher *self)
   g_queue_clear_full (&self->next_records, (GDestroyNotify) _lsobs_record_unref);
   g_queue_clear_full (&self->waiting_records, (GDestroyNotify) _lsobs_record_unref);
   _lsobs_backlog_clear (&self->backlog);
+  _lsobs_encoder_memory_clear (&self->memory);
   _lsobs_pending_feedback_free (self->feedback);
   g_object_unref (self->transport);
   g_clear_pointer (&self->context, g_main_context_unref);
@@ -105,6 +108,15 @@ _lsobs_batcher_free (LsobsBatcher *self)
   _lsobs_counters_unref (self->counters);
   _lsobs_settings_unref (self->settings);
   g_free (self);
+}
+
+/* All is sent: gives back memory that is kept for the next batches. */
+void
+_lsobs_batcher_rest (LsobsBatcher *self)
+{
+  g_assert (g_main_context_is_owner (self->context));
+  _lsobs_encoder_memory_clear (&self->memory);
+  _lsobs_block_trim ();
 }
 
 /* Forgets a run in the run store, once its end has an outcome at every destination. */

@@ -740,6 +740,8 @@ spool_overdue (LsobsSender *self, gint64 now)
   /* The other sources of the context have their turn before the next batch. */
   if (away && due_time != -1)
     _lsobs_flush_source_arm (self->source, due_time);
+  if (due_time == -1 && self->sending.length == 0)
+    _lsobs_batcher_rest (self->batcher);
 }
 
 /* Tells the program of records that the spool could not take. */

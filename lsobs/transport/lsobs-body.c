@@ -220,19 +220,19 @@ static char *
 put_fields (char *p, const Piece *prefix, const LsobsEncoded *encoded)
 {
   const Piece *operation = get_operation (encoded);
-  const char *text = g_bytes_get_data (encoded->text, NULL);
 
   for (guint i = 0; i < LSOBS_N_FIELDS; i++)
     {
-      gsize len = get_payload_len (encoded, i);
+      gsize text_len;
+      const char *text = _lsobs_encoded_get_field (encoded, (LsobsField) i, &text_len);
 
-      if (len == 0)
+      if (text == NULL)
         continue;
       p = put_name (p, prefix, operation, encoded);
       p = put_piece (p, &field_heads[i]);
-      p = put_number (p, len);
+      p = put_number (p, get_payload_len (encoded, i));
       p = put (p, HEAD_END, strlen (HEAD_END));
-      p = put (p, text + encoded->fields[i].offset, encoded->fields[i].len);
+      p = put (p, text, text_len);
       if (i == LSOBS_FIELD_MAIN)
         *p++ = '}';
       p = put (p, PART_END, strlen (PART_END));
@@ -270,7 +270,8 @@ GBytes *
 _lsobs_body_write_multipart (GPtrArray *records, const char *boundary)
 {
   gsize size = _lsobs_body_measure (records);
-  char *body = g_malloc (size);
+  LsobsBlock *block = _lsobs_block_new (size);
+  char *body = _lsobs_block_peek_data (block);
   char *p = body;
   gsize boundary_len = strlen (boundary);
   char prefix_text[PREFIX_LEN];
@@ -289,7 +290,7 @@ _lsobs_body_write_multipart (GPtrArray *records, const char *boundary)
   p = put (p, prefix_text, 2 + boundary_len);
   p = put (p, "--\r\n", 4);
   g_assert (p <= body + size);
-  return g_bytes_new_take (body, (gsize) (p - body));
+  return _lsobs_block_free_to_bytes (block, (gsize) (p - body));
 }
 
 static void

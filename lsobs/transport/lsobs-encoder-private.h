@@ -2,6 +2,8 @@
 #pragma once
 
 #include "lsobs/config/lsobs-settings-private.h"
+#include "lsobs/core/lsobs-block-private.h"
+#include "lsobs/core/lsobs-buffer-private.h"
 #include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/model/lsobs-record-private.h"
 
@@ -61,12 +63,22 @@ typedef struct
   } fields[LSOBS_N_FIELDS]; /* slices of text; the main one comes first and lacks its '}' */
 } LsobsEncoded;
 
-/* Encodes records for one destination; stateless, made where it is needed. */
+/* The memory that an encoder writes to. A plain value, used by one thread at a time. */
 typedef struct
 {
-  LsobsSettings *settings; /* (unowned) */
-  LsobsCounters *counters; /* (unowned) count problems of payloads */
+  LsobsBuffer text;  /* (owned) of the record that is being encoded */
+  LsobsBlockRow row; /* (owned) for the texts of encoded records */
+} LsobsEncoderMemory;
+
+/* Encodes records for one destination; stateless but for its memory, made where it is needed. */
+typedef struct
+{
+  LsobsSettings *settings;    /* (unowned) */
+  LsobsCounters *counters;    /* (unowned) count problems of payloads */
+  LsobsEncoderMemory *memory; /* (unowned) (nullable) NULL: each text has memory of its own */
 } LsobsEncoder;
+
+void _lsobs_encoder_memory_clear (LsobsEncoderMemory *self);
 
 LsobsEncoded *_lsobs_encoder_encode (const LsobsEncoder *self, LsobsRecord *record);
 LsobsEncoded *_lsobs_encoder_convert (const LsobsEncoder *self,

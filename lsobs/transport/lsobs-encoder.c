@@ -688,12 +688,40 @@ encoded_new (LsobsRecord *record, LsobsCounters *counters, LsobsRecordKind kind,
   return self;
 }
 
+/* A buffer for texts that has become larger is not kept. */
+#define MAX_KEPT_TEXT (1024 * 1024)
+
+void
+_lsobs_encoder_memory_clear (LsobsEncoderMemory *self)
+{
+  _lsobs_buffer_clear (&self->text);
+  _lsobs_block_row_clear (&self->row);
+}
+
+/* @text: empty afterwards
+ * Returns: (transfer full) */
+static GBytes *
+take_text (LsobsEncoderMemory *memory, LsobsBuffer *text)
+{
+  GBytes *bytes;
+
+  /* A copy that the pool does not take back has no use. */
+  if (memory == NULL || text->len > LSOBS_BLOCK_MAX_SIZE)
+    return _lsobs_buffer_steal_bytes (text);
+  bytes = _lsobs_block_row_add (&memory->row, text->data, text->len);
+  _lsobs_buffer_truncate (text, 0);
+  if (text->allocated > MAX_KEPT_TEXT)
+    _lsobs_buffer_clear (text);
+  return bytes;
+}
+
 /* Writes the text of @encoded, which only the caller has yet.
  * @counters: where problems of the payloads count */
 static void
 encode (const LsobsEncoder *self, LsobsCounters *counters, LsobsEncoded *encoded)
 {
-  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  LsobsBuffer lone = LSOBS_BUFFER_INIT;
+  LsobsBuffer *text = self->memory != NULL ? &self->memory->text : &lone;
   LsobsSettings *settings = self->settings;
   LsobsRecord *record = encoded->record;
   LsobsTarget *own = _lsobs_settings_get_own_target (settings, record->info->target);
@@ -702,7 +730,7 @@ encode (const LsobsEncoder *self, LsobsCounters *counters, LsobsEncoded *encoded
     .counters = counters,
     .encoded = encoded,
     .record = record,
-    .out = &text,
+    .out = text,
     .target = _lsobs_settings_get_target (settings, own),
     .seed = _lsobs_settings_get_seed (settings, own),
     .budget = LSOBS_REDACT_BUDGET_INIT,
@@ -715,9 +743,9 @@ encode (const LsobsEncoder *self, LsobsCounters *counters, LsobsEncoded *encoded
     write_feedback (&e);
   else
     write_run (&e);
-  _lsobs_buffer_append_c (&text, '}');
+  _lsobs_buffer_append_c (text, '}');
   _lsobs_buffer_clear (&e.cut_paths);
-  encoded->text = _lsobs_buffer_steal_bytes (&text);
+  encoded->text = take_text (self->memory, text);
   if (settings->redactor != NULL)
     _lsobs_counters_add (counters, LSOBS_COUNTER_REDACTION_FAILURES,
                          (gssize) _lsobs_redactor_take_failures (settings->redactor));
