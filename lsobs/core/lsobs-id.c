@@ -156,19 +156,42 @@ _lsobs_id_parse_example (LsobsId *id, const char *text, GError **error)
   return FALSE;
 }
 
+/* The two digits of a byte. */
+#define HEX_2(high, low) (high), (low)
+#define HEX_ROW(high) \
+ HEX_2 (high, '0'), HEX_2 (high, '1'), HEX_2 (high, '2'), HEX_2 (high, '3'), HEX_2 (high, '4'), \
+     HEX_2 (high, '5'), HEX_2 (high, '6'), HEX_2 (high, '7'), HEX_2 (high, '8'), \
+     HEX_2 (high, '9'), HEX_2 (high, 'a'), HEX_2 (high, 'b'), HEX_2 (high, 'c'), \
+     HEX_2 (high, 'd'), HEX_2 (high, 'e'), HEX_2 (high, 'f')
+
+static const char hex_digits[2 * 256] = {
+  HEX_ROW ('0'), HEX_ROW ('1'), HEX_ROW ('2'), HEX_ROW ('3'), HEX_ROW ('4'), HEX_ROW ('5'),
+  HEX_ROW ('6'), HEX_ROW ('7'), HEX_ROW ('8'), HEX_ROW ('9'), HEX_ROW ('a'), HEX_ROW ('b'),
+  HEX_ROW ('c'), HEX_ROW ('d'), HEX_ROW ('e'), HEX_ROW ('f'),
+};
+
+/* Returns: the first character after them */
+static inline char *
+write_hex (char *text, const guint8 *bytes, guint n_bytes)
+{
+  for (guint i = 0; i < n_bytes; i++)
+    memcpy (text + 2 * i, hex_digits + 2 * bytes[i], 2);
+  return text + 2 * n_bytes;
+}
+
 /* Writes LSOBS_UUID_LEN characters, no NUL. */
 void
 _lsobs_id_write (const LsobsId *id, char *text)
 {
-  static const char digits[] = "0123456789abcdef";
-
-  for (guint i = 0; i < 16; i++)
-    {
-      if (i == 4 || i == 6 || i == 8 || i == 10)
-        *text++ = '-';
-      *text++ = digits[id->bytes[i] >> 4];
-      *text++ = digits[id->bytes[i] & 0x0f];
-    }
+  text = write_hex (text, id->bytes, 4);
+  *text++ = '-';
+  text = write_hex (text, id->bytes + 4, 2);
+  *text++ = '-';
+  text = write_hex (text, id->bytes + 6, 2);
+  *text++ = '-';
+  text = write_hex (text, id->bytes + 8, 2);
+  *text++ = '-';
+  write_hex (text, id->bytes + 10, 6);
 }
 
 gboolean
@@ -225,76 +248,85 @@ write_digits (char *text, guint n_digits, guint64 value)
     }
 }
 
+/* The beginnings of the texts of all times in one second. */
 typedef struct
 {
-  guint year, month, day, hour, minute, second, usec;
-} CivilTime;
+  gint64 second; /* since 1970, and 1 more; 0: none */
+  char stamp[LSOBS_STAMP_LEN - 7];
+  char iso[LSOBS_ISO_LEN - 7];
+} SecondText;
+
+/* The last second that this thread has written: nearly always the next one, too. */
+static __thread SecondText last_second;
 
 /* Computes the date from the number of days in the proleptic Gregorian calendar. The years of
  * its 400-year eras begin in March, so that the leap day is the last one of its year. GDateTime
- * takes fifty times longer, and each record needs this several times. */
+ * takes fifty times longer. */
 static void
-split_time (gint64 time_us, CivilTime *civil)
+write_second (SecondText *text, gint64 seconds)
+{
+  gint64 days = seconds / 86400 + 719468;
+  guint64 day_of_era = (guint64) days % 146097;
+  guint64 year_of_era =
+      (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  guint64 day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  guint64 month_from_march = (5 * day_of_year + 2) / 153;
+  guint64 day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+  guint64 month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+  guint64 year = year_of_era + (guint64) days / 146097 * 400 + (month <= 2 ? 1 : 0);
+  char *iso = text->iso;
+  char *stamp = text->stamp;
+
+  memcpy (iso, "YYYY-MM-DDTHH:MM:SS.", sizeof text->iso);
+  write_digits (iso, 4, year);
+  write_digits (iso + 5, 2, month);
+  write_digits (iso + 8, 2, day);
+  write_digits (iso + 11, 2, (guint64) (seconds % 86400 / 3600));
+  write_digits (iso + 14, 2, (guint64) (seconds % 3600 / 60));
+  write_digits (iso + 17, 2, (guint64) (seconds % 60));
+  memcpy (stamp, iso, 4);
+  memcpy (stamp + 4, iso + 5, 2);
+  memcpy (stamp + 6, iso + 8, 5);
+  memcpy (stamp + 11, iso + 14, 2);
+  memcpy (stamp + 13, iso + 17, 2);
+  text->second = seconds + 1;
+}
+
+/* @usec: (out): the µs of the second
+ * Returns: (transfer none): valid until this thread writes another time */
+static const SecondText *
+peek_second (gint64 time_us, guint64 *usec)
 {
   gint64 seconds;
-  gint64 days;
-  guint64 day_of_era, year_of_era, day_of_year, month;
 
   time_us = CLAMP (time_us, 0, LSOBS_MAX_TIME);
   seconds = time_us / G_USEC_PER_SEC;
-  days = seconds / 86400 + 719468;
-  day_of_era = (guint64) days % 146097;
-  year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  month = (5 * day_of_year + 2) / 153;
-  civil->day = (guint) (day_of_year - (153 * month + 2) / 5 + 1);
-  civil->month = (guint) (month < 10 ? month + 3 : month - 9);
-  civil->year = (guint) (year_of_era + (guint64) days / 146097 * 400 + (civil->month <= 2 ? 1 : 0));
-  civil->hour = (guint) (seconds % 86400 / 3600);
-  civil->minute = (guint) (seconds % 3600 / 60);
-  civil->second = (guint) (seconds % 60);
-  civil->usec = (guint) (time_us % G_USEC_PER_SEC);
+  *usec = (guint64) (time_us % G_USEC_PER_SEC);
+  if (last_second.second != seconds + 1)
+    write_second (&last_second, seconds);
+  return &last_second;
 }
 
 /* Writes LSOBS_STAMP_LEN characters, no NUL. */
 static void
 write_stamp (gint64 time_us, char *text)
 {
-  CivilTime civil;
+  guint64 usec;
 
-  split_time (time_us, &civil);
-  write_digits (text, 4, civil.year);
-  write_digits (text + 4, 2, civil.month);
-  write_digits (text + 6, 2, civil.day);
-  text[8] = 'T';
-  write_digits (text + 9, 2, civil.hour);
-  write_digits (text + 11, 2, civil.minute);
-  write_digits (text + 13, 2, civil.second);
-  write_digits (text + 15, 6, civil.usec);
-  text[21] = 'Z';
+  memcpy (text, peek_second (time_us, &usec)->stamp, LSOBS_STAMP_LEN - 7);
+  write_digits (text + LSOBS_STAMP_LEN - 7, 6, usec);
+  text[LSOBS_STAMP_LEN - 1] = 'Z';
 }
 
 /* Writes LSOBS_ISO_LEN characters, no NUL. */
 void
 _lsobs_time_write_iso (gint64 time_us, char *text)
 {
-  CivilTime civil;
+  guint64 usec;
 
-  split_time (time_us, &civil);
-  write_digits (text, 4, civil.year);
-  text[4] = '-';
-  write_digits (text + 5, 2, civil.month);
-  text[7] = '-';
-  write_digits (text + 8, 2, civil.day);
-  text[10] = 'T';
-  write_digits (text + 11, 2, civil.hour);
-  text[13] = ':';
-  write_digits (text + 14, 2, civil.minute);
-  text[16] = ':';
-  write_digits (text + 17, 2, civil.second);
-  text[19] = '.';
-  write_digits (text + 20, 6, civil.usec);
-  text[26] = 'Z';
+  memcpy (text, peek_second (time_us, &usec)->iso, LSOBS_ISO_LEN - 7);
+  write_digits (text + LSOBS_ISO_LEN - 7, 6, usec);
+  text[LSOBS_ISO_LEN - 1] = 'Z';
 }
 
 /* Accepts only the form that _lsobs_time_write_iso() writes. */
