@@ -42,10 +42,11 @@ typedef struct
   guint64 seen;   /* a bit for each name, computed from its length, first and last byte */
 } Level;
 
+/* The functions below get @p, the next byte of the text, and return the first byte after what they take;
+ * NULL if that is not plain. */
 typedef struct
 {
   LsobsBuffer *out;
-  const char *p;      /* the next byte */
   const char *end;    /* of the text */
   const char *copied; /* the text before it is in @out, or is space */
   gsize max_string_bytes;
@@ -55,25 +56,27 @@ typedef struct
   Name names[MAX_NAMES];
 } Copier;
 
-/* Leaves out the space at @self->p. */
-static void
-leave_out_space (Copier *self)
+static const char *
+leave_out_space (Copier *self, const char *p)
 {
-  const char *p = self->p;
-
   _lsobs_buffer_append (self->out, self->copied, (gsize) (p - self->copied));
   while (p < self->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
     p++;
-  self->p = self->copied = p;
+  self->copied = p;
+  return p;
 }
 
-/* Returns: the next byte that is not space, not yet taken; '\0' at the end of the text */
-static inline char
-peek (Copier *self)
+/* Returns: the next byte that is not space, or the end of the text; never NULL */
+static inline const char *
+skip_space (Copier *self, const char *p)
 {
-  if (self->p < self->end && G_UNLIKELY ((guchar) *self->p <= ' '))
-    leave_out_space (self);
-  return self->p < self->end ? *self->p : '\0';
+  return G_UNLIKELY (p < self->end && (guchar) *p <= ' ') ? leave_out_space (self, p) : p;
+}
+
+static inline gboolean
+is_at (const Copier *self, const char *p, char c)
+{
+  return G_LIKELY (p < self->end) && *p == c;
 }
 
 /* @p: an escape, or characters that are not ASCII, in a string
@@ -111,80 +114,74 @@ find_quote (const char *p, const char *end)
   return p < end ? p : NULL;
 }
 
-static inline gboolean
-take_string (Copier *self)
+static inline const char *
+take_string (const Copier *self, const char *p)
 {
-  const char *text = self->p + 1;
-  const char *quote = find_quote (text, self->end);
+  const char *quote = find_quote (p + 1, self->end);
 
   if (quote == NULL ||
-      (self->max_string_bytes > 0 && (gsize) (quote - text) > self->max_string_bytes))
-    return FALSE;
-  self->p = quote + 1;
-  return TRUE;
+      (self->max_string_bytes > 0 && (gsize) (quote - p) > self->max_string_bytes + 1))
+    return NULL;
+  return quote + 1;
 }
 
-static inline gsize
-count_digits (const char *p, const char *end)
+static inline const char *
+skip_digits (const Copier *self, const char *p)
 {
-  const char *start = p;
-
-  while (p < end && (guchar) (*p - '0') < 10)
+  while (p < self->end && (guchar) (*p - '0') < 10)
     p++;
-  return (gsize) (p - start);
+  return p;
 }
 
-static inline gboolean
-take_number (Copier *self)
+/* @p: after the point
+ * Returns: after the digits */
+static const char *
+take_fraction (const Copier *self, const char *p)
 {
-  const char *end = self->end;
-  const char *p = self->p + (*self->p == '-' ? 1 : 0);
-  gsize n_digits = count_digits (p, end);
+  const char *after = skip_digits (self, p);
+
+  return after > p ? after : NULL;
+}
+
+/* @p: after the "e" */
+static const char *
+take_exponent (const Copier *self, const char *p)
+{
+  const char *after;
+
+  if (is_at (self, p, '+') || is_at (self, p, '-'))
+    p++;
+  after = skip_digits (self, p);
+  return after > p && after - p <= MAX_EXPONENT_DIGITS ? after : NULL;
+}
+
+static inline const char *
+take_number (const Copier *self, const char *p)
+{
+  const char *digits = is_at (self, p, '-') ? p + 1 : p;
+  const char *after = skip_digits (self, digits);
+  gsize n_digits = (gsize) (after - digits);
   gboolean whole = TRUE;
-  gsize n;
 
-  if (n_digits == 0 || (n_digits > 1 && *p == '0') || n_digits > MAX_DIGITS)
-    return FALSE;
-  p += n_digits;
-  if (p < end && *p == '.')
+  if (n_digits == 0 || (n_digits > 1 && *digits == '0') || n_digits > MAX_DIGITS)
+    return NULL;
+  if (is_at (self, after, '.'))
     {
       whole = FALSE;
-      p++;
-      if ((n = count_digits (p, end)) == 0)
-        return FALSE;
-      p += n;
+      after = take_fraction (self, after + 1);
     }
-  if (p < end && (*p == 'e' || *p == 'E'))
+  if (after != NULL && (is_at (self, after, 'e') || is_at (self, after, 'E')))
     {
       whole = FALSE;
-      p++;
-      if (p < end && (*p == '+' || *p == '-'))
-        p++;
-      if ((n = count_digits (p, end)) == 0 || n > MAX_EXPONENT_DIGITS)
-        return FALSE;
-      p += n;
+      after = take_exponent (self, after + 1);
     }
-  self->p = p;
-  return !whole || n_digits <= MAX_WHOLE_DIGITS;
+  return whole && n_digits > MAX_WHOLE_DIGITS ? NULL : after;
 }
 
-static inline gboolean
-take_token (Copier *self, const char *token, gsize len)
+static inline const char *
+take_token (const Copier *self, const char *p, const char *token, gsize len)
 {
-  if ((gsize) (self->end - self->p) < len || memcmp (self->p, token, len) != 0)
-    return FALSE;
-  self->p += len;
-  return TRUE;
-}
-
-static inline gboolean
-open_level (Copier *self, char closing)
-{
-  if (self->depth == LSOBS_JSON_MAX_DEPTH)
-    return FALSE;
-  self->levels[self->depth++] = (Level){ .closing = closing, .first = self->n_names };
-  self->p++;
-  return TRUE;
+  return (gsize) (self->end - p) >= len && memcmp (p, token, len) == 0 ? p + len : NULL;
 }
 
 /* Whether all names of @level, whose names are the last ones, differ. */
@@ -201,106 +198,110 @@ has_distinct_names (const Copier *self, const Level *level)
   return TRUE;
 }
 
-static inline gboolean
-close_level (Copier *self)
+/* @p: a closing bracket */
+static inline const char *
+close_level (Copier *self, const char *p)
 {
   const Level *level = &self->levels[self->depth - 1];
 
   if (G_UNLIKELY (level->alike) && !has_distinct_names (self, level))
-    return FALSE;
+    return NULL;
   self->n_names = level->first;
   self->depth--;
-  self->p++;
-  return TRUE;
+  return p + 1;
 }
 
 /* Takes the name of a member and its colon. */
-static inline gboolean
-take_name (Copier *self)
+static inline const char *
+take_name (Copier *self, const char *p)
 {
   Level *level = &self->levels[self->depth - 1];
-  const char *start;
   const char *quote;
   gsize len;
   guint64 bit;
 
-  if (peek (self) != '"' || self->n_names == MAX_NAMES)
-    return FALSE;
-  start = self->p;
-  quote = find_quote (start + 1, self->end);
+  p = skip_space (self, p);
+  if (!is_at (self, p, '"') || self->n_names == MAX_NAMES)
+    return NULL;
+  quote = find_quote (p + 1, self->end);
   if (quote == NULL)
-    return FALSE;
-  len = (gsize) (quote + 1 - start);
-  bit = G_GUINT64_CONSTANT (1) << ((len + 5 * (gsize) (guchar) start[1] + (guchar) quote[-1]) %
+    return NULL;
+  len = (gsize) (quote + 1 - p);
+  bit = G_GUINT64_CONSTANT (1) << ((len + 5 * (gsize) (guchar) p[1] + (gsize) (guchar) quote[-1]) %
                                    N_BITS);
   level->alike |= (level->seen & bit) != 0;
   level->seen |= bit;
-  self->names[self->n_names++] = (Name){ start, len };
-  self->p = quote + 1;
-  if (peek (self) != ':')
-    return FALSE;
-  self->p++;
-  return TRUE;
+  self->names[self->n_names++] = (Name){ p, len };
+  p = skip_space (self, quote + 1);
+  return is_at (self, p, ':') ? p + 1 : NULL;
+}
+
+/* Takes an array or object up to its first value, or up to its end if it is empty.
+ * @p: the opening bracket
+ * @ended: (out): whether it is empty */
+static const char *
+take_opening (Copier *self, const char *p, gboolean *ended)
+{
+  char closing = *p == '{' ? '}' : ']';
+
+  if (self->depth == LSOBS_JSON_MAX_DEPTH)
+    return NULL;
+  self->levels[self->depth++] = (Level){ .closing = closing, .first = self->n_names };
+  p = skip_space (self, p + 1);
+  *ended = is_at (self, p, closing);
+  if (*ended)
+    return close_level (self, p);
+  return closing == ']' ? p : take_name (self, p);
 }
 
 /* Takes a value up to its end, or, of an array or object that is not empty, up to its first value.
  * @ended: (out): whether that is the end of the value */
-static inline gboolean
-take_value (Copier *self, gboolean *ended)
+static inline const char *
+take_value (Copier *self, const char *p, gboolean *ended)
 {
-  char first = peek (self);
-
   *ended = TRUE;
-  switch (first)
+  p = skip_space (self, p);
+  if (p == self->end)
+    return NULL;
+  switch (*p)
     {
     case '"':
-      return take_string (self);
+      return take_string (self, p);
 
     case '{':
     case '[':
-      if (!open_level (self, first == '{' ? '}' : ']'))
-        return FALSE;
-      if (peek (self) == self->levels[self->depth - 1].closing)
-        return close_level (self);
-      *ended = FALSE;
-      return first == '[' || take_name (self);
+      return take_opening (self, p, ended);
 
     case 't':
-      return take_token (self, "true", 4);
+      return take_token (self, p, "true", 4);
 
     case 'f':
-      return take_token (self, "false", 5);
+      return take_token (self, p, "false", 5);
 
     case 'n':
-      return take_token (self, "null", 4);
-
-    case '\0':
-      return FALSE;
+      return take_token (self, p, "null", 4);
 
     default:
-      return take_number (self);
+      return take_number (self, p);
     }
 }
 
 /* Takes what is between the end of a value and the beginning of the next one, or the end of the
  * outermost one. */
-static inline gboolean
-take_ends (Copier *self)
+static inline const char *
+take_ends (Copier *self, const char *p)
 {
   while (self->depth > 0)
     {
       char closing = self->levels[self->depth - 1].closing;
-      char next = peek (self);
 
-      if (next == ',')
-        {
-          self->p++;
-          return closing == ']' || take_name (self);
-        }
-      if (next != closing || !close_level (self))
-        return FALSE;
+      p = skip_space (self, p);
+      if (is_at (self, p, ','))
+        return closing == ']' ? p + 1 : take_name (self, p + 1);
+      if (!is_at (self, p, closing) || (p = close_level (self, p)) == NULL)
+        return NULL;
     }
-  return TRUE;
+  return p;
 }
 
 /* Appends plain JSON text without the space between its tokens.
@@ -310,27 +311,30 @@ gboolean
 _lsobs_json_copy_plain (LsobsBuffer *out, const char *text, gsize len, gsize max_string_bytes)
 {
   gsize before = out->len;
+  const char *p = text;
   gboolean ended;
   /* Levels and names are set before they are read. */
   Copier self;
 
   self.out = out;
-  self.p = self.copied = text;
+  self.copied = text;
   self.end = text + len;
   self.max_string_bytes = max_string_bytes;
   self.n_names = self.depth = 0;
   do
-    if (!take_value (&self, &ended) || (ended && !take_ends (&self)))
-      {
-        _lsobs_buffer_truncate (out, before);
-        return FALSE;
-      }
-  while (self.depth > 0);
-  if (peek (&self) != '\0' || self.p < self.end)
+    {
+      p = take_value (&self, p, &ended);
+      if (p != NULL && ended)
+        p = take_ends (&self, p);
+    }
+  while (p != NULL && self.depth > 0);
+  if (p != NULL)
+    p = skip_space (&self, p);
+  if (p != self.end)
     {
       _lsobs_buffer_truncate (out, before);
       return FALSE;
     }
-  _lsobs_buffer_append (out, self.copied, (gsize) (self.p - self.copied));
+  _lsobs_buffer_append (out, self.copied, (gsize) (p - self.copied));
   return TRUE;
 }
