@@ -7,6 +7,7 @@
 # include <zstd.h>
 #endif
 
+#include "lsobs/core/lsobs-block-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/text/lsobs-compressor-private.h"
@@ -33,10 +34,10 @@ struct _LsobsCompressor
   ZSTD_CCtx *zstd; /* (owned) (nullable) */
 #endif
 
-  GBytes *body; /* (owned) (nullable) under way */
-  gsize n_read; /* of it */
-  guint8 *out;  /* (owned) (nullable) */
-  gsize size;   /* of out: a result of the size of the body is useless */
+  GBytes *body;    /* (owned) (nullable) under way */
+  gsize n_read;    /* of it */
+  LsobsBlock *out; /* (owned) (nullable) while a body is under way */
+  gsize size;      /* that the result may have: one of the size of the body is useless */
   gsize n_written;
 };
 
@@ -79,7 +80,7 @@ _lsobs_compressor_free (LsobsCompressor *self)
   ZSTD_freeCCtx (self->zstd);
 #endif
   g_clear_pointer (&self->body, g_bytes_unref);
-  g_free (self->out);
+  g_clear_pointer (&self->out, _lsobs_block_unref);
   g_free (self);
 }
 
@@ -116,8 +117,8 @@ step_gzip (LsobsCompressor *self)
       if (self->n_written == self->size)
         return STEP_USELESS;
       result = g_converter_convert (self->gzip, data + self->n_read, end - self->n_read,
-                                    self->out + self->n_written, self->size - self->n_written,
-                                    flags, &n_read, &n_written, NULL);
+                                    _lsobs_block_peek_data (self->out) + self->n_written,
+                                    self->size - self->n_written, flags, &n_read, &n_written, NULL);
       if (result == G_CONVERTER_ERROR)
         return STEP_USELESS;
       self->n_read += n_read;
@@ -149,7 +150,7 @@ step_zstd (LsobsCompressor *self)
   const guint8 *data = g_bytes_get_data (self->body, &len);
   gsize end = MIN (len, self->n_read + STEP);
   ZSTD_inBuffer in = { data, end, self->n_read };
-  ZSTD_outBuffer out = { self->out, self->size, self->n_written };
+  ZSTD_outBuffer out = { _lsobs_block_peek_data (self->out), self->size, self->n_written };
   LsobsForkGuard *guard;
   gsize left;
 
@@ -180,10 +181,10 @@ static gboolean
 begin_body (LsobsCompressor *self, GBytes *body)
 {
   g_clear_pointer (&self->body, g_bytes_unref);
-  g_free (self->out);
+  g_clear_pointer (&self->out, _lsobs_block_unref);
   self->body = g_bytes_ref (body);
   self->size = g_bytes_get_size (body) - 1;
-  self->out = g_malloc (self->size);
+  self->out = _lsobs_block_new (self->size);
   self->n_read = self->n_written = 0;
 #ifdef HAVE_ZSTD
   if (self->kind == LSOBS_COMPRESSION_ZSTD)
@@ -207,19 +208,14 @@ step (LsobsCompressor *self)
 static GBytes *
 finish_body (LsobsCompressor *self, StepResult last)
 {
-  guint8 *out = g_steal_pointer (&self->out);
+  g_autoptr (LsobsBlock) out = g_steal_pointer (&self->out);
 
   g_clear_pointer (&self->body, g_bytes_unref);
 #ifdef HAVE_ZSTD
   trim_zstd (self);
 #endif
-  if (last != STEP_DONE)
-    {
-      g_free (out);
-      return NULL;
-    }
-  /* Shrink: the body is kept until delivered. */
-  return g_bytes_new_take (g_realloc (out, self->n_written), self->n_written);
+  /* A copy of its size: the body is kept until delivered. */
+  return last == STEP_DONE ? g_bytes_new (_lsobs_block_peek_data (out), self->n_written) : NULL;
 }
 
 /* Stops when the work limit of this thread is over. The next call with the same body goes on there;
