@@ -40,11 +40,11 @@ typedef struct
 {
   gpointer slots[N_SLOTS]; /* (atomic) (nullable) of LsobsBlock (owned) */
   guint top;               /* (atomic) about where the last block was put; a hint */
-} Shelf;
+} ClassPool;
 
 G_STATIC_ASSERT (MIN_SIZE << (N_CLASSES - 1) == LSOBS_BLOCK_MAX_SIZE);
 
-static Shelf shelves[N_CLASSES];
+static ClassPool pools[N_CLASSES];
 static int n_kept_kib; /* (atomic) in all slots */
 static int is_idle;    /* (atomic) gboolean */
 
@@ -66,18 +66,18 @@ get_kib (const LsobsBlock *block)
 
 /* Returns: (transfer full) (nullable) */
 static LsobsBlock *
-take_kept (Shelf *shelf)
+take_kept (ClassPool *pool)
 {
-  guint top = (guint) g_atomic_int_get (&shelf->top);
+  guint top = (guint) g_atomic_int_get (&pool->top);
 
   for (guint i = 1; i <= N_SLOTS; i++)
     {
       guint at = (top - i) % N_SLOTS;
-      LsobsBlock *block = g_atomic_pointer_get (&shelf->slots[at]);
+      LsobsBlock *block = g_atomic_pointer_get (&pool->slots[at]);
 
-      if (block == NULL || !g_atomic_pointer_compare_and_exchange (&shelf->slots[at], block, NULL))
+      if (block == NULL || !g_atomic_pointer_compare_and_exchange (&pool->slots[at], block, NULL))
         continue;
-      g_atomic_int_set (&shelf->top, at);
+      g_atomic_int_set (&pool->top, at);
       g_atomic_int_add (&n_kept_kib, -get_kib (block));
       return block;
     }
@@ -87,20 +87,20 @@ take_kept (Shelf *shelf)
 /* @block: (transfer full)
  * Returns: FALSE if there is no room for it; the caller keeps it then */
 static gboolean
-keep (Shelf *shelf, LsobsBlock *block)
+keep (ClassPool *pool, LsobsBlock *block)
 {
   int max_kept = (g_atomic_int_get (&is_idle) ? MAX_KEPT_IDLE : MAX_KEPT) / 1024;
-  guint top = (guint) g_atomic_int_get (&shelf->top);
+  guint top = (guint) g_atomic_int_get (&pool->top);
 
   if (g_atomic_int_add (&n_kept_kib, get_kib (block)) + get_kib (block) <= max_kept)
     for (guint i = 0; i < N_SLOTS; i++)
       {
         guint at = (top + i) % N_SLOTS;
 
-        if (g_atomic_pointer_get (&shelf->slots[at]) != NULL ||
-            !g_atomic_pointer_compare_and_exchange (&shelf->slots[at], NULL, block))
+        if (g_atomic_pointer_get (&pool->slots[at]) != NULL ||
+            !g_atomic_pointer_compare_and_exchange (&pool->slots[at], NULL, block))
           continue;
-        g_atomic_int_set (&shelf->top, (at + 1) % N_SLOTS);
+        g_atomic_int_set (&pool->top, (at + 1) % N_SLOTS);
         return TRUE;
       }
   g_atomic_int_add (&n_kept_kib, -get_kib (block));
@@ -118,7 +118,7 @@ _lsobs_block_new (gsize size)
     g_atomic_int_set (&is_idle, FALSE);
   if (class < N_CLASSES)
     {
-      self = take_kept (&shelves[class]);
+      self = take_kept (&pools[class]);
       size = (gsize) MIN_SIZE << class;
     }
   if (self == NULL)
@@ -137,7 +137,7 @@ _lsobs_block_unref (LsobsBlock *self)
 {
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
-  if (self->class == N_CLASSES || !keep (&shelves[self->class], self))
+  if (self->class == N_CLASSES || !keep (&pools[self->class], self))
     g_free (self);
 }
 
@@ -164,7 +164,7 @@ _lsobs_block_trim (void)
   for (guint i = N_CLASSES; i-- > 0;)
     while (g_atomic_int_get (&n_kept_kib) > MAX_KEPT_IDLE / 1024)
       {
-        LsobsBlock *block = take_kept (&shelves[i]);
+        LsobsBlock *block = take_kept (&pools[i]);
 
         if (block == NULL)
           break;

@@ -40,7 +40,7 @@ typedef struct
   gboolean alike; /* two of its names may be equal */
   guint first;    /* the number of its first name */
   guint64 seen;   /* a bit for each name, computed from its length, first and last byte */
-} Level;
+} LevelState;
 
 /* The functions below get @p, the next byte of the text, and return the first byte after what they take;
  * NULL if that is not plain. */
@@ -52,12 +52,12 @@ typedef struct
   gsize max_string_bytes;
   guint n_names;
   guint depth; /* the number of levels */
-  Level levels[LSOBS_JSON_MAX_DEPTH];
+  LevelState levels[LSOBS_JSON_MAX_DEPTH];
   Name names[MAX_NAMES];
-} Copier;
+} PlainReader;
 
 static const char *
-leave_out_space (Copier *self, const char *p)
+leave_out_space (PlainReader *self, const char *p)
 {
   _lsobs_buffer_append (self->out, self->copied, (gsize) (p - self->copied));
   while (p < self->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
@@ -68,13 +68,13 @@ leave_out_space (Copier *self, const char *p)
 
 /* Returns: the next byte that is not space, or the end of the text; never NULL */
 static inline const char *
-skip_space (Copier *self, const char *p)
+skip_space (PlainReader *self, const char *p)
 {
   return G_UNLIKELY (p < self->end && (guchar) *p <= ' ') ? leave_out_space (self, p) : p;
 }
 
 static inline gboolean
-is_at (const Copier *self, const char *p, char c)
+is_at (const PlainReader *self, const char *p, char c)
 {
   return G_LIKELY (p < self->end) && *p == c;
 }
@@ -114,8 +114,8 @@ find_quote (const char *p, const char *end)
   return p < end ? p : NULL;
 }
 
-static inline const char *
-take_string (const Copier *self, const char *p)
+static G_ALWAYS_INLINE inline const char *
+take_string (const PlainReader *self, const char *p)
 {
   const char *quote = find_quote (p + 1, self->end);
 
@@ -126,7 +126,7 @@ take_string (const Copier *self, const char *p)
 }
 
 static inline const char *
-skip_digits (const Copier *self, const char *p)
+skip_digits (const PlainReader *self, const char *p)
 {
   while (p < self->end && (guchar) (*p - '0') < 10)
     p++;
@@ -136,7 +136,7 @@ skip_digits (const Copier *self, const char *p)
 /* @p: after the point
  * Returns: after the digits */
 static const char *
-take_fraction (const Copier *self, const char *p)
+take_fraction (const PlainReader *self, const char *p)
 {
   const char *after = skip_digits (self, p);
 
@@ -145,7 +145,7 @@ take_fraction (const Copier *self, const char *p)
 
 /* @p: after the "e" */
 static const char *
-take_exponent (const Copier *self, const char *p)
+take_exponent (const PlainReader *self, const char *p)
 {
   const char *after;
 
@@ -155,8 +155,8 @@ take_exponent (const Copier *self, const char *p)
   return after > p && after - p <= MAX_EXPONENT_DIGITS ? after : NULL;
 }
 
-static inline const char *
-take_number (const Copier *self, const char *p)
+static G_ALWAYS_INLINE inline const char *
+take_number (const PlainReader *self, const char *p)
 {
   const char *digits = is_at (self, p, '-') ? p + 1 : p;
   const char *after = skip_digits (self, digits);
@@ -178,15 +178,15 @@ take_number (const Copier *self, const char *p)
   return whole && n_digits > MAX_WHOLE_DIGITS ? NULL : after;
 }
 
-static inline const char *
-take_token (const Copier *self, const char *p, const char *token, gsize len)
+static const char *
+take_token (const PlainReader *self, const char *p, const char *token, gsize len)
 {
   return (gsize) (self->end - p) >= len && memcmp (p, token, len) == 0 ? p + len : NULL;
 }
 
 /* Whether all names of @level, whose names are the last ones, differ. */
 static gboolean
-has_distinct_names (const Copier *self, const Level *level)
+has_distinct_names (const PlainReader *self, const LevelState *level)
 {
   if (self->n_names - level->first > MAX_PAIRED)
     return FALSE;
@@ -199,10 +199,10 @@ has_distinct_names (const Copier *self, const Level *level)
 }
 
 /* @p: a closing bracket */
-static inline const char *
-close_level (Copier *self, const char *p)
+static G_ALWAYS_INLINE inline const char *
+close_level (PlainReader *self, const char *p)
 {
-  const Level *level = &self->levels[self->depth - 1];
+  const LevelState *level = &self->levels[self->depth - 1];
 
   if (G_UNLIKELY (level->alike) && !has_distinct_names (self, level))
     return NULL;
@@ -212,10 +212,10 @@ close_level (Copier *self, const char *p)
 }
 
 /* Takes the name of a member and its colon. */
-static inline const char *
-take_name (Copier *self, const char *p)
+static G_ALWAYS_INLINE inline const char *
+take_name (PlainReader *self, const char *p)
 {
-  Level *level = &self->levels[self->depth - 1];
+  LevelState *level = &self->levels[self->depth - 1];
   const char *quote;
   gsize len;
   guint64 bit;
@@ -240,13 +240,13 @@ take_name (Copier *self, const char *p)
  * @p: the opening bracket
  * @ended: (out): whether it is empty */
 static const char *
-take_opening (Copier *self, const char *p, gboolean *ended)
+take_opening (PlainReader *self, const char *p, gboolean *ended)
 {
   char closing = *p == '{' ? '}' : ']';
 
   if (self->depth == LSOBS_JSON_MAX_DEPTH)
     return NULL;
-  self->levels[self->depth++] = (Level){ .closing = closing, .first = self->n_names };
+  self->levels[self->depth++] = (LevelState){ .closing = closing, .first = self->n_names };
   p = skip_space (self, p + 1);
   *ended = is_at (self, p, closing);
   if (*ended)
@@ -256,8 +256,8 @@ take_opening (Copier *self, const char *p, gboolean *ended)
 
 /* Takes a value up to its end, or, of an array or object that is not empty, up to its first value.
  * @ended: (out): whether that is the end of the value */
-static inline const char *
-take_value (Copier *self, const char *p, gboolean *ended)
+static G_ALWAYS_INLINE inline const char *
+take_value (PlainReader *self, const char *p, gboolean *ended)
 {
   *ended = TRUE;
   p = skip_space (self, p);
@@ -288,8 +288,8 @@ take_value (Copier *self, const char *p, gboolean *ended)
 
 /* Takes what is between the end of a value and the beginning of the next one, or the end of the
  * outermost one. */
-static inline const char *
-take_ends (Copier *self, const char *p)
+static G_ALWAYS_INLINE inline const char *
+take_ends (PlainReader *self, const char *p)
 {
   while (self->depth > 0)
     {
@@ -314,7 +314,7 @@ _lsobs_json_copy_plain (LsobsBuffer *out, const char *text, gsize len, gsize max
   const char *p = text;
   gboolean ended;
   /* Levels and names are set before they are read. */
-  Copier self;
+  PlainReader self;
 
   self.out = out;
   self.copied = text;

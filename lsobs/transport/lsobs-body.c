@@ -32,7 +32,7 @@ typedef struct
 {
   const char *text;
   gsize len;
-} Piece;
+} PieceText;
 
 #define PIECE(literal) \
  { \
@@ -42,16 +42,16 @@ typedef struct
 /* What is between the id and the length of a part: the last piece of the name, and the type. */
 #define FIELD_HEAD(field, name) [field] = PIECE ("." name JSON_TYPE),
 
-static const Piece field_heads[LSOBS_N_FIELDS] = { [LSOBS_FIELD_MAIN] = PIECE (JSON_TYPE),
-                                                   LSOBS_FIELDS (FIELD_HEAD) };
+static const PieceText field_heads[LSOBS_N_FIELDS] = { [LSOBS_FIELD_MAIN] = PIECE (JSON_TYPE),
+                                                       LSOBS_FIELDS (FIELD_HEAD) };
 
-static const Piece attachment_operation = PIECE ("attachment.");
+static const PieceText attachment_operation = PIECE ("attachment.");
 
 /* Returns: the first piece of the names of the parts, with its dot; the id follows */
-static const Piece *
+static const PieceText *
 get_operation (const LsobsEncoded *encoded)
 {
-  static const Piece operations[] = {
+  static const PieceText operations[] = {
     [LSOBS_RECORD_CREATE] = PIECE ("post."),
     [LSOBS_RECORD_UPDATE] = PIECE ("patch."),
     [LSOBS_RECORD_FEEDBACK] = PIECE ("feedback."),
@@ -187,7 +187,7 @@ put (char *p, const char *text, gsize len)
 }
 
 static inline char *
-put_piece (char *p, const Piece *piece)
+put_piece (char *p, const PieceText *piece)
 {
   return put (p, piece->text, piece->len);
 }
@@ -209,7 +209,7 @@ put_number (char *p, gsize n)
 
 /* @prefix: what all parts begin with */
 static inline char *
-put_name (char *p, const Piece *prefix, const Piece *operation, const LsobsEncoded *encoded)
+put_name (char *p, const PieceText *prefix, const PieceText *operation, const LsobsEncoded *encoded)
 {
   p = put_piece (p, prefix);
   p = put_piece (p, operation);
@@ -217,9 +217,9 @@ put_name (char *p, const Piece *prefix, const Piece *operation, const LsobsEncod
 }
 
 static char *
-put_fields (char *p, const Piece *prefix, const LsobsEncoded *encoded)
+put_fields (char *p, const PieceText *prefix, const LsobsEncoded *encoded)
 {
-  const Piece *operation = get_operation (encoded);
+  const PieceText *operation = get_operation (encoded);
 
   for (guint i = 0; i < LSOBS_N_FIELDS; i++)
     {
@@ -242,7 +242,7 @@ put_fields (char *p, const Piece *prefix, const LsobsEncoded *encoded)
 
 static char *
 put_attachment (char *p,
-                const Piece *prefix,
+                const PieceText *prefix,
                 const LsobsEncoded *encoded,
                 const LsobsAttachment *attachment)
 {
@@ -275,7 +275,7 @@ _lsobs_body_write_multipart (GPtrArray *records, const char *boundary)
   char *p = body;
   gsize boundary_len = strlen (boundary);
   char prefix_text[PREFIX_LEN];
-  const Piece prefix = { prefix_text, 2 + boundary_len + strlen (DISPOSITION) };
+  const PieceText prefix = { prefix_text, 2 + boundary_len + strlen (DISPOSITION) };
 
   g_assert (boundary_len <= LSOBS_BOUNDARY_LEN);
   put (put (put (prefix_text, "--", 2), boundary, boundary_len), DISPOSITION, strlen (DISPOSITION));
