@@ -22,9 +22,14 @@ typedef struct
   NULL, 0, 0 \
  }
 
+/* The digits of the largest number of 64 bits. */
+#define LSOBS_BUFFER_MAX_DIGITS 20
+
 void _lsobs_buffer_clear (LsobsBuffer *self);
 void _lsobs_buffer_wipe (LsobsBuffer *self);
 void _lsobs_buffer_grow (LsobsBuffer *self, gsize extra);
+char *_lsobs_buffer_put_uint64 (char *p, guint64 value);
+char *_lsobs_buffer_put_int64 (char *p, gint64 value);
 void _lsobs_buffer_append_int64 (LsobsBuffer *self, gint64 value);
 GBytes *_lsobs_buffer_steal_bytes (LsobsBuffer *self);
 

@@ -41,24 +41,66 @@ _lsobs_buffer_grow (LsobsBuffer *self, gsize extra)
   self->allocated = wanted;
 }
 
+/* Writes a number in decimal digits.
+ * @p: has room for LSOBS_BUFFER_MAX_DIGITS bytes
+ * Returns: the end of the digits */
+char *
+_lsobs_buffer_put_uint64 (char *p, guint64 value)
+{
+  static const char pairs[] = "00010203040506070809"
+                              "10111213141516171819"
+                              "20212223242526272829"
+                              "30313233343536373839"
+                              "40414243444546474849"
+                              "50515253545556575859"
+                              "60616263646566676869"
+                              "70717273747576777879"
+                              "80818283848586878889"
+                              "90919293949596979899";
+  char digits[LSOBS_BUFFER_MAX_DIGITS];
+  char *start = digits + sizeof digits;
+  gsize len;
+
+  if (value < 10)
+    {
+      *p = (char) ('0' + value);
+      return p + 1;
+    }
+  for (; value >= 100; value /= 100)
+    {
+      start -= 2;
+      memcpy (start, pairs + 2 * (value % 100), 2);
+    }
+  if (value >= 10)
+    {
+      start -= 2;
+      memcpy (start, pairs + 2 * value, 2);
+    }
+  else
+    {
+      *--start = (char) ('0' + value);
+    }
+  len = (gsize) (digits + sizeof digits - start);
+  memcpy (p, start, len);
+  return p + len;
+}
+
+/* The same for a number that may be negative, which takes one byte more. */
+char *
+_lsobs_buffer_put_int64 (char *p, gint64 value)
+{
+  if (value >= 0)
+    return _lsobs_buffer_put_uint64 (p, (guint64) value);
+  *p = '-';
+  return _lsobs_buffer_put_uint64 (p + 1, -(guint64) value);
+}
+
 void
 _lsobs_buffer_append_int64 (LsobsBuffer *self, gint64 value)
 {
-  char digits[20];
-  char *p = digits + sizeof digits;
-  guint64 rest = value < 0 ? -(guint64) value : (guint64) value;
+  char *p = _lsobs_buffer_reserve (self, LSOBS_BUFFER_MAX_DIGITS + 1);
 
-  do
-    {
-      *--p = '0' + (char) (rest % 10);
-      rest /= 10;
-    }
-  while (rest != 0);
-
-  if (value < 0)
-    *--p = '-';
-
-  _lsobs_buffer_append (self, p, (gsize) (digits + sizeof digits - p));
+  self->len += (gsize) (_lsobs_buffer_put_int64 (p, value) - p);
 }
 
 /* Turns the bytes into GBytes without a copy, and leaves @self empty.

@@ -21,25 +21,31 @@ _lsobs_json_is_special (char c, gboolean or_high)
   return (guchar) c < 0x20 || c == '"' || c == '\\' || (or_high && (guchar) c >= 0x80);
 }
 
+#ifdef __SSE2__
+/* Returns: a bit for each byte that must be escaped, the lowest for the first
+ * @or_high: TRUE: or is not ASCII */
+static inline guint
+_lsobs_json_find_specials (__m128i bytes, gboolean or_high)
+{
+  __m128i hits = _mm_or_si128 (_mm_cmpeq_epi8 (bytes, _mm_set1_epi8 ('"')),
+                               _mm_cmpeq_epi8 (bytes, _mm_set1_epi8 ('\\')));
+
+  hits = _mm_or_si128 (hits, _mm_cmpeq_epi8 (_mm_min_epu8 (bytes, _mm_set1_epi8 (0x1f)), bytes));
+  return (guint) _mm_movemask_epi8 (or_high ? _mm_or_si128 (hits, bytes) : hits);
+}
+#endif
+
 /* Returns: the first byte from @p on that is a quote, a backslash, a control character or, with
  *   @or_high, not ASCII; @end if no byte is. @or_high is a constant in each call. */
 static inline const char *
 _lsobs_json_scan (const char *p, const char *end, gboolean or_high)
 {
 #ifdef __SSE2__
-  const __m128i quote = _mm_set1_epi8 ('"');
-  const __m128i backslash = _mm_set1_epi8 ('\\');
-  const __m128i control = _mm_set1_epi8 (0x1f);
-
   for (; end - p >= 16; p += 16)
     {
-      __m128i bytes = _mm_loadu_si128 ((const __m128i *) (const void *) p);
-      __m128i hits =
-          _mm_or_si128 (_mm_cmpeq_epi8 (bytes, quote), _mm_cmpeq_epi8 (bytes, backslash));
-      guint mask;
+      guint mask =
+          _lsobs_json_find_specials (_mm_loadu_si128 ((const __m128i *) (const void *) p), or_high);
 
-      hits = _mm_or_si128 (hits, _mm_cmpeq_epi8 (_mm_min_epu8 (bytes, control), bytes));
-      mask = (guint) _mm_movemask_epi8 (or_high ? _mm_or_si128 (hits, bytes) : hits);
       if (mask != 0)
         return p + __builtin_ctz (mask);
     }

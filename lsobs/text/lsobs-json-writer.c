@@ -12,32 +12,182 @@
 #define MAX_EXACT    1e15
 #define MAX_DECIMALS 15
 
+/* The longest escape, such as \u001f. */
+#define MAX_ESCAPE 6
+
+/* Room for any value that is neither a string nor a container, and what stands around it. */
+#define SHORT_ROOM (G_ASCII_DTOSTR_BUF_SIZE + 8)
+
+/* An object with more members is not searched for each of them. */
+#define FEW_MEMBERS 16
+
+/* Writes at @p, which stands for @out->len meanwhile: see writer_finish(). */
 typedef struct
 {
   LsobsBuffer *out;
-  gsize limit;  /* the maximum of out->len */
+  char *p;
+  char *end;    /* of the memory of @out */
+  char *last;   /* the maximum of @p */
+  gsize limit;  /* the maximum length of @out */
   guint *n_odd; /* (nullable) counts the values that JSON cannot represent */
 } Writer;
 
-static gboolean write_value (const Writer *writer, JsonNode *node, guint depth);
+static gboolean write_value (Writer *self, JsonNode *node, guint depth);
+
+/* Gets the addresses anew after the memory of @out may have moved. */
+static void
+writer_locate (Writer *self)
+{
+  self->p = self->out->data + self->out->len;
+  self->end = self->out->data + self->out->allocated;
+  self->last = self->out->data + MIN (self->limit, self->out->allocated);
+}
+
+static void
+writer_init (Writer *self, LsobsBuffer *out, gsize max_bytes, guint *n_odd)
+{
+  self->out = out;
+  self->n_odd = n_odd;
+  if (!g_size_checked_add (&self->limit, out->len, max_bytes))
+    self->limit = G_MAXSIZE;
+  _lsobs_buffer_reserve (out, SHORT_ROOM);
+  writer_locate (self);
+}
+
+/* Leaves what was written in the buffer if @complete is TRUE, else takes it out.
+ * Returns: @complete */
+static gboolean
+writer_finish (Writer *self, gboolean complete)
+{
+  if (complete)
+    self->out->len = (gsize) (self->p - self->out->data);
+  return complete;
+}
+
+static char *
+writer_grow (Writer *self, gsize extra)
+{
+  gsize start = self->out->len;
+
+  self->out->len = (gsize) (self->p - self->out->data);
+  _lsobs_buffer_reserve (self->out, extra);
+  writer_locate (self);
+  self->out->len = start;
+  return self->p;
+}
+
+/* Returns: where at least @extra bytes can be written */
+static inline char *
+writer_reserve (Writer *self, gsize extra)
+{
+  if (G_UNLIKELY ((gsize) (self->end - self->p) < extra))
+    return writer_grow (self, extra);
+  return self->p;
+}
 
 static inline gboolean
-fits (const Writer *writer)
+fits (const Writer *self)
 {
-  return writer->out->len <= writer->limit;
+  return self->p <= self->last;
 }
+
+/* Writes text at the cursor, where room was reserved. @text is a constant, so that its copy is a
+ * store or two. */
+#define PUT(self, text) (memcpy ((self)->p, (text), strlen (text)), (self)->p += strlen (text))
 
 /* Writes null for a value that JSON cannot represent. */
 static void
-write_odd (const Writer *writer)
+write_odd (Writer *self)
 {
-  if (writer->n_odd != NULL)
-    (*writer->n_odd)++;
-  _lsobs_buffer_append (writer->out, "null", 4);
+  if (self->n_odd != NULL)
+    (*self->n_odd)++;
+  PUT (self, "null");
 }
 
-static void
-write_escape (LsobsBuffer *out, char c)
+#ifdef __SSE2__
+/* Copies fewer than 16 bytes, as copy_plain() does. The loads of the first and the
+ * last bytes overlap, so that no byte beside the text is read. */
+static const char *
+copy_short (char *to, const char *p, const char *end)
+{
+  gsize len = (gsize) (end - p);
+  gsize half = len >= 8 ? 8 : 4;
+  guint64 ends[2] = { 0, 0 };
+  guint mask;
+  guint first;
+
+  if (len < 4)
+    {
+      for (; p < end && !_lsobs_json_is_special (*p, FALSE); p++)
+        *to++ = *p;
+      return p;
+    }
+  if (half == 8)
+    {
+      memcpy (&ends[0], p, 8);
+      memcpy (&ends[1], end - 8, 8);
+      memcpy (to, &ends[0], 8);
+      memcpy (to + len - 8, &ends[1], 8);
+      mask = _lsobs_json_find_specials (_mm_set_epi64x ((gint64) ends[1], (gint64) ends[0]), FALSE);
+    }
+  else
+    {
+      guint32 head;
+      guint32 tail;
+
+      memcpy (&head, p, 4);
+      memcpy (&tail, end - 4, 4);
+      memcpy (to, &head, 4);
+      memcpy (to + len - 4, &tail, 4);
+      mask = _lsobs_json_find_specials (_mm_set_epi32 (0, 0, (int) tail, (int) head), FALSE) & 0xff;
+    }
+  if (mask == 0)
+    return end;
+  first = (guint) __builtin_ctz (mask);
+  return first < half ? p + first : end - 2 * half + first;
+}
+#endif
+
+/* Copies text up to the first byte that must be escaped in a JSON string, in the same pass that
+ * looks for it.
+ * @to: has room for all of the text; what is behind the copy is undefined
+ * Returns: the first byte that was not copied: one that must be escaped, or @end */
+static const char *
+copy_plain (char *to, const char *p, const char *end)
+{
+#ifdef __SSE2__
+  if (end - p < 16)
+    return copy_short (to, p, end);
+
+  for (;;)
+    {
+      __m128i bytes = _mm_loadu_si128 ((const __m128i *) (const void *) p);
+      guint mask = _lsobs_json_find_specials (bytes, FALSE);
+      gsize step = 16;
+
+      _mm_storeu_si128 ((__m128i *) (void *) to, bytes);
+      if (mask != 0)
+        return p + __builtin_ctz (mask);
+      if (end - p == 16)
+        return end;
+      /* The last bytes are copied together with some before them, which need no escape. */
+      if (end - p < 32)
+        step = (gsize) (end - p) - 16;
+      p += step;
+      to += step;
+    }
+#else
+  const char *special = _lsobs_json_scan (p, end, FALSE);
+
+  memcpy (to, p, (gsize) (special - p));
+  return special;
+#endif
+}
+
+/* @p: has room for MAX_ESCAPE bytes
+ * Returns: the number of bytes written */
+static gsize
+put_escape (char *p, char c)
 {
   static const char hex[] = "0123456789abcdef";
   /* The letters for the control characters that have a short escape. */
@@ -45,52 +195,68 @@ write_escape (LsobsBuffer *out, char c)
     ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't',
   };
   guchar code = (guchar) c;
-  char *p;
 
   if (code == 0)
     {
       /* Many readers of JSON take U+0000 for the end of the text. */
-      _lsobs_buffer_append_str (out, LSOBS_UTF8_REPLACEMENT);
-      return;
+      memcpy (p, LSOBS_UTF8_REPLACEMENT, strlen (LSOBS_UTF8_REPLACEMENT));
+      return strlen (LSOBS_UTF8_REPLACEMENT);
     }
 
-  p = _lsobs_buffer_reserve (out, 6);
   p[0] = '\\';
-  if (code < 0x20 && shorts[code] == '\0')
-    {
-      memcpy (p + 1, "u00", 3);
-      p[4] = hex[code >> 4];
-      p[5] = hex[code & 0xf];
-      out->len += 6;
-    }
-  else
+  if (code >= 0x20 || shorts[code] != '\0')
     {
       p[1] = code < 0x20 ? shorts[code] : c;
-      out->len += 2;
+      return 2;
     }
+
+  memcpy (p + 1, "u00", 3);
+  p[4] = hex[code >> 4];
+  p[5] = hex[code & 0xf];
+  return MAX_ESCAPE;
+}
+
+/* Writes the rest of a string from @p on, of which the first byte must be escaped. */
+static void
+write_escaped (Writer *self, const char *p, const char *end)
+{
+  do
+    {
+      char *to = writer_reserve (self, MAX_ESCAPE + (gsize) (end - p));
+      gsize escape_len = put_escape (to, *p);
+      const char *special = copy_plain (to + escape_len, p + 1, end);
+
+      self->p = to + escape_len + (special - (p + 1));
+      p = special;
+    }
+  while (p < end);
+}
+
+static inline void
+write_quoted (Writer *self, const char *text, gsize len)
+{
+  char *to = writer_reserve (self, len + strlen ("\"\""));
+  const char *special = copy_plain (to + 1, text, text + len);
+
+  *to = '"';
+  self->p = to + 1 + (special - text);
+  if (G_UNLIKELY (special < text + len))
+    {
+      write_escaped (self, special, text + len);
+      writer_reserve (self, 1);
+    }
+  *self->p++ = '"';
 }
 
 /* Does not check that @text is valid UTF-8. */
 void
 _lsobs_json_write_string (LsobsBuffer *out, const char *text, gsize len)
 {
-  const char *p = text;
-  const char *end = text + len;
+  Writer writer;
 
-  _lsobs_buffer_append_c (out, '"');
-  for (;;)
-    {
-      const char *special = _lsobs_json_scan (p, end, FALSE);
-
-      _lsobs_buffer_append (out, p, (gsize) (special - p));
-      if (special == end)
-        break;
-
-      write_escape (out, *special);
-      p = special + 1;
-    }
-
-  _lsobs_buffer_append_c (out, '"');
+  writer_init (&writer, out, G_MAXSIZE, NULL);
+  write_quoted (&writer, text, len);
+  writer_finish (&writer, TRUE);
 }
 
 /* Returns: (transfer full): @text as a JSON string */
@@ -106,44 +272,67 @@ _lsobs_json_string_to_bytes (const char *text)
 /* Writes a number with few digits, such as a price, faster than g_ascii_formatd() does. Such a
  * number is a whole number divided by a power of ten. A double represents both exactly, so that
  * the digits are read back as the same number.
- * Returns: FALSE if the number is of another kind: nothing is written */
-static gboolean
-write_short_double (LsobsBuffer *out, double value)
+ * @p: has SHORT_ROOM bytes
+ * Returns: (nullable): the end of the text; NULL if the number is of another kind */
+static char *
+put_short_double (char *p, double value)
 {
   double positive = fabs (value);
   double scale = 1;
+  guint64 whole_scale = 1;
 
   /* -0.0 needs its sign, and small numbers are shorter with an exponent. */
   if (positive >= MAX_EXACT || (positive < 1e-5 && (positive > 0 || signbit (value))))
-    return FALSE;
+    return NULL;
 
-  /* NOLINTNEXTLINE(cert-flp30-c): n_decimals counts; each scale is exact */
-  for (guint n_decimals = 0; n_decimals <= MAX_DECIMALS; n_decimals++, scale *= 10)
+  for (guint n_decimals = 0; n_decimals <= MAX_DECIMALS; n_decimals++)
     {
       guint64 scaled;
       guint64 fraction;
-      char digits[MAX_DECIMALS];
 
       if (positive * scale >= MAX_EXACT)
-        return FALSE;
+        return NULL;
 
-      scaled = (guint64) (positive * scale + 0.5);
-      if ((double) scaled / scale != positive)
-        continue;
-
-      if (value < 0)
-        _lsobs_buffer_append_c (out, '-');
-      _lsobs_buffer_append_int64 (out, (gint64) (scaled / (guint64) scale));
-      _lsobs_buffer_append_c (out, '.');
-      fraction = scaled % (guint64) scale;
-      n_decimals = MAX (n_decimals, 1);
-      for (guint i = n_decimals; i > 0; i--, fraction /= 10)
-        digits[i - 1] = (char) ('0' + fraction % 10);
-      _lsobs_buffer_append (out, digits, n_decimals);
-      return TRUE;
+      scaled = (guint64) (gint64) (positive * scale + 0.5);
+      if ((double) (gint64) scaled / scale == positive)
+        {
+          if (value < 0)
+            *p++ = '-';
+          p = _lsobs_buffer_put_uint64 (p, scaled / whole_scale);
+          *p++ = '.';
+          fraction = scaled % whole_scale;
+          n_decimals = MAX (n_decimals, 1);
+          for (guint i = n_decimals; i > 0; i--, fraction /= 10)
+            p[i - 1] = (char) ('0' + fraction % 10);
+          return p + n_decimals;
+        }
+      scale *= 10;
+      whole_scale *= 10;
     }
 
-  return FALSE;
+  return NULL;
+}
+
+/* @value: finite
+ * @p: has SHORT_ROOM bytes
+ * Returns: the end of the text */
+static char *
+put_double (char *p, double value)
+{
+  char *short_end = put_short_double (p, value);
+
+  if (short_end != NULL)
+    return short_end;
+
+  g_ascii_formatd (p, G_ASCII_DTOSTR_BUF_SIZE, "%.15g", value);
+  if (g_ascii_strtod (p, NULL) != value)
+    g_ascii_formatd (p, G_ASCII_DTOSTR_BUF_SIZE, "%.16g", value);
+  if (g_ascii_strtod (p, NULL) != value)
+    g_ascii_formatd (p, G_ASCII_DTOSTR_BUF_SIZE, "%.17g", value);
+
+  if (strpbrk (p, ".e") == NULL)
+    strcat (p, ".0");
+  return p + strlen (p);
 }
 
 /* Writes the shortest form that is read back as the same number. It contains a point or an
@@ -152,148 +341,218 @@ write_short_double (LsobsBuffer *out, double value)
 void
 _lsobs_json_write_double (LsobsBuffer *out, double value)
 {
-  char digits[G_ASCII_DTOSTR_BUF_SIZE];
-
   if (!isfinite (value))
-    {
-      _lsobs_buffer_append (out, "null", 4);
-      return;
-    }
-
-  if (write_short_double (out, value))
-    return;
-
-  g_ascii_formatd (digits, sizeof digits, "%.15g", value);
-  if (g_ascii_strtod (digits, NULL) != value)
-    g_ascii_formatd (digits, sizeof digits, "%.16g", value);
-  if (g_ascii_strtod (digits, NULL) != value)
-    g_ascii_formatd (digits, sizeof digits, "%.17g", value);
-
-  _lsobs_buffer_append_str (out, digits);
-  if (strpbrk (digits, ".e") == NULL)
-    _lsobs_buffer_append (out, ".0", 2);
+    _lsobs_buffer_append (out, "null", 4);
+  else
+    out->len = (gsize) (put_double (_lsobs_buffer_reserve (out, SHORT_ROOM), value) - out->data);
 }
 
 static gboolean
-write_scalar (const Writer *writer, JsonNode *node)
+write_text (Writer *self, const char *text)
 {
-  LsobsBuffer *out = writer->out;
-  GType type = json_node_get_value_type (node);
+  gsize len = strlen (text);
 
-  if (type == G_TYPE_STRING && json_node_get_string (node) != NULL)
+  /* Check this before writing: the string may be far larger than the limit. */
+  if (len > self->limit)
+    return FALSE;
+
+  write_quoted (self, text, len);
+  return TRUE;
+}
+
+/* @type: of the value of @node, not an object or array
+ * Returns: FALSE if the value is too long for the limit */
+static gboolean
+write_scalar (Writer *self, JsonNode *node, GType type)
+{
+  if (type == G_TYPE_STRING)
     {
       const char *text = json_node_get_string (node);
-      gsize len = strlen (text);
 
-      /* Check this before writing: the string may be far larger than the limit. */
-      if (len > writer->limit)
-        return FALSE;
-
-      _lsobs_json_write_string (out, text, len);
+      if (text != NULL)
+        return write_text (self, text);
+      write_odd (self);
     }
   else if (type == G_TYPE_INT64)
-    _lsobs_buffer_append_int64 (out, json_node_get_int (node));
-  else if (type == G_TYPE_DOUBLE && isfinite (json_node_get_double (node)))
-    _lsobs_json_write_double (out, json_node_get_double (node));
-  else if (type == G_TYPE_BOOLEAN)
-    _lsobs_buffer_append_str (out, json_node_get_boolean (node) ? "true" : "false");
-  else
-    write_odd (writer);
+    {
+      self->p = _lsobs_buffer_put_int64 (self->p, json_node_get_int (node));
+    }
+  else if (type == G_TYPE_DOUBLE)
+    {
+      double value = json_node_get_double (node);
 
-  return fits (writer);
+      if (isfinite (value))
+        self->p = put_double (self->p, value);
+      else
+        write_odd (self);
+    }
+  else if (type != G_TYPE_BOOLEAN)
+    {
+      write_odd (self);
+    }
+  else if (json_node_get_boolean (node))
+    {
+      PUT (self, "true");
+    }
+  else
+    {
+      PUT (self, "false");
+    }
+  return TRUE;
 }
 
 static gboolean
-write_array (const Writer *writer, JsonArray *array, guint depth)
+write_array (Writer *self, JsonArray *array, guint depth)
 {
-  LsobsBuffer *out = writer->out;
   guint n_elements = json_array_get_length (array);
 
-  _lsobs_buffer_append_c (out, '[');
+  *self->p++ = '[';
   for (guint i = 0; i < n_elements; i++)
     {
+      char *to = writer_reserve (self, SHORT_ROOM);
+
       if (i > 0)
-        _lsobs_buffer_append_c (out, ',');
-      if (!write_value (writer, json_array_get_element (array, i), depth))
+        {
+          *to = ',';
+          self->p = to + 1;
+        }
+      if (!write_value (self, json_array_get_element (array, i), depth) || !fits (self))
         return FALSE;
     }
 
-  _lsobs_buffer_append_c (out, ']');
-  return fits (writer);
+  *writer_reserve (self, 1) = ']';
+  self->p++;
+  return TRUE;
+}
+
+/* @separator: what stands before the member: a brace or a comma */
+static inline void
+write_name (Writer *self, char separator, const char *name)
+{
+  gsize len = strlen (name);
+  char *to = writer_reserve (self, len + strlen (",\"\":") + SHORT_ROOM);
+  const char *special = copy_plain (to + 2, name, name + len);
+
+  to[0] = separator;
+  to[1] = '"';
+  to += 2 + (special - name);
+  if (G_UNLIKELY (special < name + len))
+    {
+      self->p = to;
+      write_escaped (self, special, name + len);
+      to = writer_reserve (self, strlen ("\":") + SHORT_ROOM);
+    }
+  to[0] = '"';
+  to[1] = ':';
+  self->p = to + 2;
+}
+
+/* The members of a small object in the order of its hash table, until they are taken out.
+ *
+ * JSON-GLib keeps the names in order and the nodes in a hash table. To iterate in order with
+ * nodes, it looks each name up, which costs more than writing a short member. The names in the
+ * table are the same pointers as those in order, so that a few of them are found faster here. */
+typedef struct
+{
+  guint n;
+  const char *names[FEW_MEMBERS]; /* (unowned) */
+  JsonNode *nodes[FEW_MEMBERS];   /* (unowned) */
+} Members;
+
+static void
+members_init (Members *self, JsonObject *object)
+{
+  JsonObjectIter iter;
+
+  self->n = 0;
+  if (json_object_get_size (object) > FEW_MEMBERS)
+    return;
+  json_object_iter_init (&iter, object);
+  while (self->n < FEW_MEMBERS &&
+         json_object_iter_next (&iter, &self->names[self->n], &self->nodes[self->n]))
+    self->n++;
+}
+
+/* Returns: (transfer none): the member of @object of this name */
+static JsonNode *
+members_take (Members *self, JsonObject *object, const char *name)
+{
+  for (guint i = 0; i < self->n; i++)
+    if (self->names[i] == name)
+      {
+        JsonNode *node = self->nodes[i];
+
+        self->n--;
+        self->names[i] = self->names[self->n];
+        self->nodes[i] = self->nodes[self->n];
+        return node;
+      }
+  return json_object_get_member (object, name);
 }
 
 /* @except: (nullable): names of members that are not written */
 static gboolean
-write_object (const Writer *writer, JsonObject *object, const char *const *except, guint depth)
+write_object (Writer *self, JsonObject *object, const char *const *except, guint depth)
 {
-  LsobsBuffer *out = writer->out;
+  Members members;
   JsonObjectIter iter;
   const char *name;
-  JsonNode *member;
   char separator = '{';
 
+  members_init (&members, object);
   json_object_iter_init_ordered (&iter, object);
-  while (json_object_iter_next_ordered (&iter, &name, &member))
+  while (json_object_iter_next_ordered (&iter, &name, NULL))
     {
-      if (except != NULL && g_strv_contains (except, name))
+      if (G_UNLIKELY (except != NULL) && g_strv_contains (except, name))
         continue;
 
-      _lsobs_buffer_append_c (out, separator);
-      separator = ',';
-      _lsobs_json_write_string (out, name, strlen (name));
-      _lsobs_buffer_append_c (out, ':');
-      if (!write_value (writer, member, depth))
+      write_name (self, separator, name);
+      if (!write_value (self, members_take (&members, object, name), depth) || !fits (self))
         return FALSE;
+      separator = ',';
     }
 
+  writer_reserve (self, strlen ("{}"));
   if (separator == '{')
-    _lsobs_buffer_append_c (out, '{');
-  _lsobs_buffer_append_c (out, '}');
-  return fits (writer);
+    *self->p++ = '{';
+  *self->p++ = '}';
+  return TRUE;
 }
 
-/* @depth: the number of arrays and objects around @node. It is limited, so that the recursion
+/* Writes an array, an object, or a value that was never set.
+ * @depth: the number of arrays and objects around @node. It is limited, so that the recursion
  *   ends even if a node contains itself. */
 static gboolean
-write_value (const Writer *writer, JsonNode *node, guint depth)
+write_container (Writer *self, JsonNode *node, guint depth)
 {
-  JsonArray *array = NULL;
-  JsonObject *object = NULL;
+  JsonNodeType type = json_node_get_node_type (node);
+  JsonObject *object = type == JSON_NODE_OBJECT ? json_node_get_object (node) : NULL;
+  JsonArray *array = type == JSON_NODE_ARRAY ? json_node_get_array (node) : NULL;
 
-  if (node != NULL && JSON_NODE_HOLDS_VALUE (node))
-    return write_scalar (writer, node);
-
-  if (node != NULL && JSON_NODE_HOLDS_OBJECT (node))
-    object = json_node_get_object (node);
-  else if (node != NULL && JSON_NODE_HOLDS_ARRAY (node))
-    array = json_node_get_array (node);
-
-  if (object == NULL && array == NULL)
-    {
-      if (node != NULL && JSON_NODE_HOLDS_NULL (node))
-        _lsobs_buffer_append (writer->out, "null", 4);
-      else
-        write_odd (writer);
-      return fits (writer);
-    }
-
-  if (depth == LSOBS_JSON_MAX_DEPTH)
-    {
-      _lsobs_buffer_append_str (writer->out, "\"" LSOBS_JSON_DEPTH_LIMIT "\"");
-      return fits (writer);
-    }
-
-  return object != NULL ? write_object (writer, object, NULL, depth + 1)
-                        : write_array (writer, array, depth + 1);
+  if (type == JSON_NODE_NULL)
+    PUT (self, "null");
+  else if (object == NULL && array == NULL)
+    write_odd (self);
+  else if (depth == LSOBS_JSON_MAX_DEPTH)
+    PUT (self, "\"" LSOBS_JSON_DEPTH_LIMIT "\"");
+  else if (object != NULL)
+    return write_object (self, object, NULL, depth + 1);
+  else
+    return write_array (self, array, depth + 1);
+  return TRUE;
 }
 
-static void
-start_writing (Writer *writer, LsobsBuffer *out, gsize max_bytes, guint *n_odd)
+/* There is SHORT_ROOM for what is written. The caller checks whether that fits.
+ * Returns: FALSE if the value is too long for the limit */
+static gboolean
+write_value (Writer *self, JsonNode *node, guint depth)
 {
-  writer->out = out;
-  writer->n_odd = n_odd;
-  if (!g_size_checked_add (&writer->limit, out->len, max_bytes))
-    writer->limit = G_MAXSIZE;
+  GType type = node != NULL ? json_node_get_value_type (node) : G_TYPE_NONE;
+
+  /* The types of scalars are fundamental. */
+  if (type == G_TYPE_INVALID || !G_TYPE_IS_FUNDAMENTAL (type))
+    return write_container (self, node, depth);
+  return write_scalar (self, node, type);
 }
 
 /* Does the same as _lsobs_json_write_node() for an object.
@@ -304,15 +563,10 @@ _lsobs_json_write_object (LsobsBuffer *out,
                           const char *const *except,
                           gsize max_bytes)
 {
-  gsize start = out->len;
   Writer writer;
 
-  start_writing (&writer, out, max_bytes, NULL);
-  if (write_object (&writer, object, except, 1))
-    return TRUE;
-
-  _lsobs_buffer_truncate (out, start);
-  return FALSE;
+  writer_init (&writer, out, max_bytes, NULL);
+  return writer_finish (&writer, write_object (&writer, object, except, 1) && fits (&writer));
 }
 
 /* Whether the value of @node was never set. */
@@ -356,15 +610,10 @@ _lsobs_json_is_array_of_strings (JsonNode *node)
 gboolean
 _lsobs_json_write_node_counting (LsobsBuffer *out, JsonNode *node, gsize max_bytes, guint *n_odd)
 {
-  gsize start = out->len;
   Writer writer;
 
-  start_writing (&writer, out, max_bytes, n_odd);
-  if (write_value (&writer, node, 0))
-    return TRUE;
-
-  _lsobs_buffer_truncate (out, start);
-  return FALSE;
+  writer_init (&writer, out, max_bytes, n_odd);
+  return writer_finish (&writer, write_value (&writer, node, 0) && fits (&writer));
 }
 
 gboolean
