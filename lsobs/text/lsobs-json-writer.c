@@ -105,6 +105,14 @@ write_odd (Writer *self)
 }
 
 #ifdef __SSE2__
+/* The characters that must be escaped. */
+# define FOUR(c) [c] = TRUE, [c + 1] = TRUE, [c + 2] = TRUE, [c + 3] = TRUE
+static const guint8 is_special[G_MAXUINT8 + 1] = {
+  FOUR (0x00), FOUR (0x04), FOUR (0x08), FOUR (0x0c),  FOUR (0x10),
+  FOUR (0x14), FOUR (0x18), FOUR (0x1c), ['"'] = TRUE, ['\\'] = TRUE,
+};
+# undef FOUR
+
 /* Copies fewer than 16 bytes, as copy_plain() does. The loads of the first and the
  * last bytes overlap, so that no byte beside the text is read. */
 static const char *
@@ -118,7 +126,7 @@ copy_short (char *to, const char *p, const char *end)
 
   if (len < 4)
     {
-      for (; p < end && !_lsobs_json_is_special (*p, FALSE); p++)
+      for (; p < end && !is_special[(guchar) *p]; p++)
         *to++ = *p;
       return p;
     }
@@ -156,26 +164,30 @@ static const char *
 copy_plain (char *to, const char *p, const char *end)
 {
 #ifdef __SSE2__
+  const char *last = end - 16;
+  __m128i bytes;
+  guint mask;
+
   if (end - p < 16)
     return copy_short (to, p, end);
 
-  for (;;)
+  do
     {
-      __m128i bytes = _mm_loadu_si128 ((const __m128i *) (const void *) p);
-      guint mask = _lsobs_json_find_specials (bytes, FALSE);
-      gsize step = 16;
-
+      bytes = _mm_loadu_si128 ((const __m128i *) (const void *) p);
+      mask = _lsobs_json_find_specials (bytes, FALSE);
       _mm_storeu_si128 ((__m128i *) (void *) to, bytes);
       if (mask != 0)
         return p + __builtin_ctz (mask);
-      if (end - p == 16)
-        return end;
-      /* The last bytes are copied together with some before them, which need no escape. */
-      if (end - p < 32)
-        step = (gsize) (end - p) - 16;
-      p += step;
-      to += step;
+      p += 16;
+      to += 16;
     }
+  while (p <= last);
+
+  /* The last bytes are copied together with some before them, which need no escape. */
+  bytes = _mm_loadu_si128 ((const __m128i *) (const void *) last);
+  mask = _lsobs_json_find_specials (bytes, FALSE);
+  _mm_storeu_si128 ((__m128i *) (void *) (to - (p - last)), bytes);
+  return mask != 0 ? last + __builtin_ctz (mask) : end;
 #else
   const char *special = _lsobs_json_scan (p, end, FALSE);
 
@@ -353,52 +365,29 @@ write_text (Writer *self, const char *text)
   gsize len = strlen (text);
 
   /* Check this before writing: the string may be far larger than the limit. */
-  if (len > self->limit)
+  if (G_UNLIKELY (len > self->limit))
     return FALSE;
 
   write_quoted (self, text, len);
   return TRUE;
 }
 
-/* @type: of the value of @node, not an object or array
- * Returns: FALSE if the value is too long for the limit */
-static gboolean
-write_scalar (Writer *self, JsonNode *node, GType type)
+static void
+write_double (Writer *self, double value)
 {
-  if (type == G_TYPE_STRING)
-    {
-      const char *text = json_node_get_string (node);
-
-      if (text != NULL)
-        return write_text (self, text);
-      write_odd (self);
-    }
-  else if (type == G_TYPE_INT64)
-    {
-      self->p = _lsobs_buffer_put_int64 (self->p, json_node_get_int (node));
-    }
-  else if (type == G_TYPE_DOUBLE)
-    {
-      double value = json_node_get_double (node);
-
-      if (isfinite (value))
-        self->p = put_double (self->p, value);
-      else
-        write_odd (self);
-    }
-  else if (type != G_TYPE_BOOLEAN)
-    {
-      write_odd (self);
-    }
-  else if (json_node_get_boolean (node))
-    {
-      PUT (self, "true");
-    }
+  if (isfinite (value))
+    self->p = put_double (self->p, value);
   else
-    {
-      PUT (self, "false");
-    }
-  return TRUE;
+    write_odd (self);
+}
+
+static void
+write_boolean (Writer *self, gboolean value)
+{
+  if (value)
+    PUT (self, "true");
+  else
+    PUT (self, "false");
 }
 
 static gboolean
@@ -426,7 +415,7 @@ write_array (Writer *self, JsonArray *array, guint depth)
 }
 
 /* @separator: what stands before the member: a brace or a comma */
-static inline void
+static void
 write_name (Writer *self, char separator, const char *name)
 {
   gsize len = strlen (name);
@@ -454,60 +443,84 @@ write_name (Writer *self, char separator, const char *name)
  * table are the same pointers as those in order, so that a few of them are found faster here. */
 typedef struct
 {
+  const char *name; /* (unowned) */
+  JsonNode *node;   /* (unowned) */
+} Member;
+
+typedef struct
+{
   guint n;
-  const char *names[FEW_MEMBERS]; /* (unowned) */
-  JsonNode *nodes[FEW_MEMBERS];   /* (unowned) */
+  Member members[FEW_MEMBERS];
 } Members;
 
+/* @size: the number of members of @object */
 static void
-members_init (Members *self, JsonObject *object)
+members_init (Members *self, JsonObject *object, guint size)
 {
   JsonObjectIter iter;
+  Member *member = self->members;
+  Member *end = member + (size <= FEW_MEMBERS ? size : 0);
 
-  self->n = 0;
-  if (json_object_get_size (object) > FEW_MEMBERS)
-    return;
-  json_object_iter_init (&iter, object);
-  while (self->n < FEW_MEMBERS &&
-         json_object_iter_next (&iter, &self->names[self->n], &self->nodes[self->n]))
-    self->n++;
+  if (member < end)
+    json_object_iter_init (&iter, object);
+  for (; member < end && json_object_iter_next (&iter, &member->name, &member->node); member++)
+    {
+      /* In a large tree each is somewhere else in memory: the processor fetches all at a time. */
+      __builtin_prefetch (member->name);
+      __builtin_prefetch (member->node);
+    }
+  self->n = (guint) (member - self->members);
 }
 
 /* Returns: (transfer none): the member of @object of this name */
 static JsonNode *
 members_take (Members *self, JsonObject *object, const char *name)
 {
-  for (guint i = 0; i < self->n; i++)
-    if (self->names[i] == name)
-      {
-        JsonNode *node = self->nodes[i];
+  Member *last = self->members + self->n - 1;
 
+  for (Member *member = self->members; member <= last; member++)
+    if (member->name == name)
+      {
+        JsonNode *node = member->node;
+
+        *member = *last;
         self->n--;
-        self->names[i] = self->names[self->n];
-        self->nodes[i] = self->nodes[self->n];
         return node;
       }
   return json_object_get_member (object, name);
+}
+
+/* @separator: what stands before the member: a brace or a comma */
+static gboolean
+write_member (Writer *self, char separator, const char *name, JsonNode *node, guint depth)
+{
+  write_name (self, separator, name);
+  return write_value (self, node, depth) && fits (self);
 }
 
 /* @except: (nullable): names of members that are not written */
 static gboolean
 write_object (Writer *self, JsonObject *object, const char *const *except, guint depth)
 {
+  guint size = json_object_get_size (object);
   Members members;
   JsonObjectIter iter;
   const char *name;
   char separator = '{';
 
-  members_init (&members, object);
-  json_object_iter_init_ordered (&iter, object);
-  while (json_object_iter_next_ordered (&iter, &name, NULL))
+  members_init (&members, object, size);
+  if (size > 1)
+    json_object_iter_init_ordered (&iter, object);
+  for (guint i = 0; i < size; i++)
     {
-      if (G_UNLIKELY (except != NULL) && g_strv_contains (except, name))
+      if (size == 1)
+        name = members.members[0].name;
+      else if (!json_object_iter_next_ordered (&iter, &name, NULL))
+        break;
+      if (except != NULL && g_strv_contains (except, name))
         continue;
 
-      write_name (self, separator, name);
-      if (!write_value (self, members_take (&members, object, name), depth) || !fits (self))
+      if (!write_member (self, separator, name, members_take (&members, object, name), depth))
         return FALSE;
       separator = ',';
     }
@@ -543,16 +556,28 @@ write_container (Writer *self, JsonNode *node, guint depth)
 }
 
 /* There is SHORT_ROOM for what is written. The caller checks whether that fits.
+ * @node: (nullable)
  * Returns: FALSE if the value is too long for the limit */
 static gboolean
 write_value (Writer *self, JsonNode *node, guint depth)
 {
   GType type = node != NULL ? json_node_get_value_type (node) : G_TYPE_NONE;
+  const char *text = type == G_TYPE_STRING ? json_node_get_string (node) : NULL;
 
+  if (text != NULL)
+    return write_text (self, text);
+  if (type == G_TYPE_INT64)
+    self->p = _lsobs_buffer_put_int64 (self->p, json_node_get_int (node));
+  else if (type == G_TYPE_DOUBLE)
+    write_double (self, json_node_get_double (node));
+  else if (type == G_TYPE_BOOLEAN)
+    write_boolean (self, json_node_get_boolean (node));
   /* The types of scalars are fundamental. */
-  if (type == G_TYPE_INVALID || !G_TYPE_IS_FUNDAMENTAL (type))
+  else if (type == G_TYPE_INVALID || !G_TYPE_IS_FUNDAMENTAL (type))
     return write_container (self, node, depth);
-  return write_scalar (self, node, type);
+  else
+    write_odd (self);
+  return TRUE;
 }
 
 /* Does the same as _lsobs_json_write_node() for an object.
