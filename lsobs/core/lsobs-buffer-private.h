@@ -12,14 +12,20 @@ G_BEGIN_DECLS
  * time. */
 typedef struct
 {
-  char *data;      /* (owned) (nullable) g_malloc()ed */
+  char *data;      /* (owned) (nullable) g_malloc()ed, or a chunk */
   gsize len;       /* bytes in use */
   gsize allocated; /* size of @data in bytes */
+  gboolean pooled; /* constant: @data is a chunk of the pool, see lsobs-chunk.c */
 } LsobsBuffer;
 
 #define LSOBS_BUFFER_INIT \
  { \
-  NULL, 0, 0 \
+  NULL, 0, 0, FALSE \
+ }
+
+#define LSOBS_BUFFER_INIT_POOLED \
+ { \
+  NULL, 0, 0, TRUE \
  }
 
 /* The digits of the largest number of 64 bits. */

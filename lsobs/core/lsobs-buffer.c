@@ -2,15 +2,27 @@
 #include "config.h"
 
 #include "lsobs/core/lsobs-buffer-private.h"
+#include "lsobs/core/lsobs-chunk-private.h"
 
 #define MIN_ALLOCATED 256
+
+static void
+forget (LsobsBuffer *self)
+{
+  self->data = NULL;
+  self->len = 0;
+  self->allocated = 0;
+}
 
 /* Frees the bytes. @self is empty afterwards and can be used again. */
 void
 _lsobs_buffer_clear (LsobsBuffer *self)
 {
-  g_free (self->data);
-  *self = (LsobsBuffer) LSOBS_BUFFER_INIT;
+  if (self->pooled)
+    _lsobs_chunk_give_back (self->data);
+  else
+    g_free (self->data);
+  forget (self);
 }
 
 /* Does the same for secrets: overwrites the bytes first. */
@@ -37,7 +49,19 @@ _lsobs_buffer_grow (LsobsBuffer *self, gsize extra)
     wanted = needed;
 
   wanted = MAX (wanted, MAX (needed, MIN_ALLOCATED));
-  self->data = g_realloc (self->data, wanted);
+  if (self->pooled)
+    {
+      char *data = _lsobs_chunk_take (wanted, &wanted);
+
+      if (self->len > 0)
+        memcpy (data, self->data, self->len);
+      _lsobs_chunk_give_back (self->data);
+      self->data = data;
+    }
+  else
+    {
+      self->data = g_realloc (self->data, wanted);
+    }
   self->allocated = wanted;
 }
 
@@ -108,8 +132,10 @@ _lsobs_buffer_append_int64 (LsobsBuffer *self, gint64 value)
 GBytes *
 _lsobs_buffer_steal_bytes (LsobsBuffer *self)
 {
-  GBytes *bytes = g_bytes_new_take (self->data, self->len);
+  GBytes *bytes =
+      g_bytes_new_with_free_func (self->data, self->len,
+                                  self->pooled ? _lsobs_chunk_give_back : g_free, self->data);
 
-  *self = (LsobsBuffer) LSOBS_BUFFER_INIT;
+  forget (self);
   return bytes;
 }

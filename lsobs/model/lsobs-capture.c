@@ -5,31 +5,68 @@
 #include "lsobs/model/lsobs-capture-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 
-/* Payloads are written out when they are given, as the program may change its tree afterwards: first
- * into a chunk that the thread reuses, then copied, so that a payload in the queue has exactly the
- * size that is counted. A chunk that has grown larger than this is freed. */
-#define KEEP_BYTES (256 * 1024)
+/* Payloads are written out when they are given, as the program may change its tree afterwards. Each
+ * thread writes into a chunk of its own. One that is nearly filled becomes the payload as it
+ * is. Otherwise, the text is copied to memory of its size: a payload in the queue takes at most an
+ * eighth more memory than is counted, beside the fixed size that is counted for each record. */
+
+/* Between two payloads, a thread keeps a chunk up to this size. A larger one goes back to the pool of
+ * all threads. */
+#define KEEP_BYTES (16 * 1024)
+
+/* A payload up to this size, such as most values of metadata, would waste most of a chunk. */
+#define SMALL_BYTES 64
+
+/* The part of a payload that the chunk may be larger. */
+#define MAX_WASTE 8
+
+/* What a thread writes payloads with. */
+typedef struct
+{
+  LsobsBuffer buffer; /* pooled */
+  gsize expected; /* the size that the next payload is likely to have; 0: KEEP_BYTES are enough */
+} ThreadChunk;
 
 static void
-chunk_free (gpointer data)
+own_free (gpointer data)
 {
-  _lsobs_buffer_clear (data);
-  g_free (data);
+  ThreadChunk *self = data;
+
+  _lsobs_buffer_clear (&self->buffer);
+  g_free (self);
 }
 
-static GPrivate chunk_key = G_PRIVATE_INIT (chunk_free);
+static GPrivate own_key = G_PRIVATE_INIT (own_free);
 
-static LsobsBuffer *
-get_chunk (void)
+static ThreadChunk *
+get_own (void)
 {
-  LsobsBuffer *chunk = g_private_get (&chunk_key);
+  ThreadChunk *self = g_private_get (&own_key);
 
-  if (chunk == NULL)
+  if (self == NULL)
     {
-      chunk = g_new0 (LsobsBuffer, 1);
-      g_private_set (&chunk_key, chunk);
+      self = g_new0 (ThreadChunk, 1);
+      self->buffer = (LsobsBuffer) LSOBS_BUFFER_INIT_POOLED;
+      g_private_set (&own_key, self);
     }
-  return chunk;
+  return self;
+}
+
+/* Makes a payload of what was written.
+ * Returns: (transfer full) */
+static GBytes *
+take_bytes (ThreadChunk *self)
+{
+  LsobsBuffer *buffer = &self->buffer;
+  g_auto (LsobsBuffer) copy = LSOBS_BUFFER_INIT_POOLED;
+
+  self->expected = MAX (buffer->len > KEEP_BYTES ? buffer->len : 0, self->expected / 2);
+  if (buffer->len <= SMALL_BYTES)
+    return g_bytes_new (buffer->data, buffer->len);
+  if (buffer->allocated - buffer->len <= buffer->len / MAX_WASTE)
+    return _lsobs_buffer_steal_bytes (buffer);
+  _lsobs_buffer_append (&copy, buffer->data, buffer->len);
+  return _lsobs_buffer_steal_bytes (&copy);
 }
 
 /* Replaces a payload that is larger than the queue.
@@ -50,19 +87,24 @@ make_placeholder (gsize n_bytes, LsobsCounters *counters)
 GBytes *
 _lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters)
 {
-  LsobsBuffer *chunk;
+  ThreadChunk *own;
+  LsobsBuffer *buffer;
   GBytes *bytes;
 
   if (node == NULL)
     return NULL;
-  chunk = get_chunk ();
-  _lsobs_buffer_truncate (chunk, 0);
-  if (_lsobs_json_write_node (chunk, node, max_bytes))
-    bytes = g_bytes_new (chunk->data, chunk->len);
+  own = get_own ();
+  buffer = &own->buffer;
+  _lsobs_buffer_truncate (buffer, 0);
+  if (buffer->allocated < own->expected)
+    _lsobs_buffer_clear (buffer);
+  _lsobs_buffer_reserve (buffer, buffer->data == NULL ? MAX (own->expected, KEEP_BYTES) : 0);
+  if (_lsobs_json_write_node (buffer, node, max_bytes))
+    bytes = take_bytes (own);
   else
     bytes = make_placeholder (max_bytes, counters);
-  if (chunk->allocated > KEEP_BYTES)
-    _lsobs_buffer_clear (chunk);
+  if (buffer->allocated > KEEP_BYTES)
+    _lsobs_buffer_clear (buffer);
   return bytes;
 }
 

@@ -4,6 +4,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/core/lsobs-callback-ban-private.h"
+#include "lsobs/core/lsobs-chunk-private.h"
 #include "lsobs/core/lsobs-clock-private.h"
 #include "lsobs/core/lsobs-context-source-private.h"
 #include "lsobs/core/lsobs-descriptors-private.h"
@@ -898,6 +899,18 @@ drain_spool (LsobsSender *self, gint64 now)
     }
 }
 
+/* Nothing waits. If the pool has much memory, the worker wakes once more to give it back. */
+static void
+trim_pool (LsobsSender *self, gint64 now)
+{
+  gint64 again = -1;
+
+  if (_lsobs_chunk_get_pool_bytes () > LSOBS_CHUNK_IDLE_POOL_BYTES)
+    again = _lsobs_chunk_trim (now);
+  if (again != -1)
+    _lsobs_flush_source_arm (self->source, again);
+}
+
 static void
 pump (LsobsSender *self)
 {
@@ -941,7 +954,10 @@ pump (LsobsSender *self)
     _lsobs_flush_source_arm (self->source, now + self->settings->values.flush_interval *
                                                      G_GINT64_CONSTANT (1000));
   else if (self->sending.length == 0)
-    _lsobs_slab_trim ();
+    {
+      _lsobs_slab_trim ();
+      trim_pool (self, now);
+    }
 }
 
 /* Sends the batches that may leave now, and sets the alarm for the next ones. A transport that
