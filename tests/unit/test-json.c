@@ -150,6 +150,37 @@ test_writer_values (void)
 }
 
 /* Each special character at each offset: beside and across the wide reads. */
+/* Objects of few and of many members keep the order in which these were added. */
+static void
+test_writer_members (void)
+{
+  for (gint n = 0; n <= 40; n++)
+    {
+      g_autoptr (JsonObject) object = json_object_new ();
+      g_autoptr (JsonNode) node = json_node_init_object (json_node_alloc (), object);
+      g_autoptr (GString) expected = g_string_new ("{");
+
+      for (gint i = 0; i < n; i++)
+        {
+          g_autofree char *name = g_strdup_printf ("m%d", i);
+
+          json_object_set_int_member (object, name, i);
+          if (i != n / 2)
+            g_string_append_printf (expected, "\"m%d\":%d,", i, i);
+        }
+      if (n > 0)
+        {
+          g_autofree char *name = g_strdup_printf ("m%d", n / 2);
+
+          json_object_remove_member (object, name);
+          json_object_set_string_member (object, name, "again");
+          g_string_append_printf (expected, "\"%s\":\"again\"", name);
+        }
+      g_string_append_c (expected, '}');
+      json_text_assert_written (node, expected->str);
+    }
+}
+
 static void
 test_writer_scan (void)
 {
@@ -520,6 +551,7 @@ main (int argc, char **argv)
   g_test_add_func ("/json/writer/double-round-trip", test_writer_double_round_trip);
   g_test_add_func ("/json/writer/double-short", test_writer_double_short);
   g_test_add_func ("/json/writer/values", test_writer_values);
+  g_test_add_func ("/json/writer/members", test_writer_members);
   g_test_add_func ("/json/writer/scan", test_writer_scan);
   g_test_add_func ("/json/writer/limit", test_writer_limit);
   g_test_add_func ("/json/writer/depth", test_writer_depth);
