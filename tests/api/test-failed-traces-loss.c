@@ -282,7 +282,7 @@ test_budget (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   /* waits for the disk */
   test_fixture_stop (&fixture->base);
   g_assert_true (test_wait_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED, 2));
-  g_assert_true (test_log_wait ("as large as they may become"));
+  g_assert_true (test_log_wait ("have reached their size limit"));
 
   g_assert_cmpuint (test_get_counter (fixture->base.exporter, LSOBS_COUNTER_DUMPED), ==, 2);
   g_assert_cmpuint (failed_traces_count_entries (fixture->dir), ==, 2);

@@ -248,7 +248,7 @@ static const SettingRow setting_rows[] = {
   { "store/none", "", "store", "ok", "is made by", NULL },
   { "spool/none", "", "spool", "ok", "None", NULL },
   { "spool/of-each", GOOD "LANGSMITH_SPOOL=1", "spool", "ok", "@D/state/PROGRAM/lsobs", NULL },
-  { "spool/no-folder", GOOD "LANGSMITH_SPOOL_DIR=/dev/null", "spool", "failure", "no folder",
+  { "spool/no-folder", GOOD "LANGSMITH_SPOOL_DIR=/dev/null", "spool", "failure", "not a folder",
     "Set LANGSMITH_SPOOL_DIR" },
   { "failed-traces/none", "", "failed-traces", "ok", "None are kept", NULL },
 };
@@ -348,7 +348,7 @@ test_profile (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   find (whole, "key", "ok", "The profile gives it");
   find (whole, "endpoint", "ok", "https://eu.example/api");
   overridden = run_json (fixture, GOOD "LANGSMITH_ENDPOINT=https://a.example", "--offline");
-  find (overridden, "profile", "ok", "gives nothing");
+  find (overridden, "profile", "ok", "sets nothing");
   find (overridden, "endpoint", "ok", "https://a.example");
   missing = run_json (fixture, GOOD "LANGSMITH_PROFILE=home", "--offline");
   finding = find (missing, "profile", "failure", "does not have the profile");
@@ -483,7 +483,7 @@ test_folder_for_store (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   g_assert_cmpint (g_mkdir_with_parents (fixture->base.database, 0755), ==, 0);
   report = run_json (fixture, "", "--offline");
-  finding = find (report, "store", "failure", "no file of this user");
+  finding = find (report, "store", "failure", "not a file of this user");
   g_assert_null (strstr (json_object_get_string_member (finding, "advice"), "chmod"));
 }
 
@@ -612,7 +612,7 @@ static const AnswerRow answer_rows[] = {
     { 0 },
     "service",
     "warning",
-    "an old one",
+    "an old version",
     NULL },
   { "service/portal",
     { .status = 200, .headers = "Content-Type: text/html", .body = PAGE },

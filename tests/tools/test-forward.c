@@ -447,7 +447,7 @@ test_rate_stopped (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_subprocess_send_signal (process, SIGTERM);
   g_subprocess_communicate_utf8 (process, NULL, NULL, &output, &errors, NULL);
   g_assert_cmpint (g_subprocess_get_exit_status (process), ==, 128 + SIGTERM);
-  g_assert_nonnull (strstr (errors, "the same command goes on"));
+  g_assert_nonnull (strstr (errors, "the same command again"));
 }
 
 /* A run that the service refuses is told, and the others go; next time it is tried again. */
@@ -482,7 +482,7 @@ test_unauthorized (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_setenv ("LANGSMITH_API_KEY", "secret-key-of-the-test", TRUE);
   test_server_push (server, "/runs", (TestAnswer){ .status = 401, .repeat = -1 });
   g_assert_cmpint (forward (fixture, test_server_get_url (server), "", NULL, &errors), ==, 1);
-  g_assert_nonnull (strstr (errors, "the same command goes on"));
+  g_assert_nonnull (strstr (errors, "the same command again"));
   g_assert_null (strstr (errors, "secret-key"));
 }
 
@@ -523,7 +523,7 @@ test_interrupted (ServeFixture *fixture, gconstpointer data)
   else
     {
       g_assert_cmpint (g_subprocess_get_exit_status (process), ==, 128 + number);
-      g_assert_nonnull (strstr (errors, "the same command goes on"));
+      g_assert_nonnull (strstr (errors, "the same command again"));
       g_assert_true (g_str_has_prefix (output, "Sent: 100 runs"));
     }
   test_server_release_hanging (server);

@@ -337,7 +337,7 @@ test_list (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                    TEST_ROOT);
   filtered = run_lsobs (fixture, "list --filter 'gt(latency, 2)'", 0, &errors);
   g_assert_cmpstr (filtered, ==, "");
-  g_assert_nonnull (strstr (errors, "no such traces"));
+  g_assert_nonnull (strstr (errors, "No trace matches"));
   missing = run_lsobs (fixture, "list --project no", 1, NULL);
   g_free (run_lsobs (fixture, "list --limit=0", 2, NULL));
   g_free (run_lsobs (fixture, "list word", 2, NULL));

@@ -504,7 +504,7 @@ check_options (char **words)
   else if (into != NULL && *into == '\0')
     command_refuse ("%s", _ ("The name of a project must not be empty"));
   else if (isnan (rate) || (rate < 0 && rate > NO_RATE))
-    command_refuse ("%s", _ ("A rate is a number of runs in a second, or 0 for any"));
+    command_refuse ("%s", _ ("A rate is a number of runs per second, or 0 for no limit"));
   else
     return TRUE;
   return FALSE;

@@ -61,8 +61,8 @@ function readUrl(address) {
     }
 }
 
-// A link to a page of the web that a trace names, or null if the address is none of the kind. The page that it opens
-// knows nothing of this one: it is in a tab of its own, and is told no address.
+// A link to a web page that a trace names, or null if the address is not http or https. It opens in a new tab, without a
+// referrer and without access to this page.
 export function outLink(address, ...children) {
     const url = readUrl(address);
 
