@@ -10,34 +10,32 @@ G_BEGIN_DECLS
  * @field: what @value is: `inputs`, `outputs`, `metadata`, `extra` (what was set with
  *   lsobs_run_set_extra()), `serialized`, `error`, `tags` or `events` of a run; `value`,
  *   `comment`, `correction`, `metadata` (of the source), `extra` or `config` of feedback
- * @value: (transfer none): the value as the program gave it; it is the function's
- *   own, which may change it
- * @user_data: (closure): the data given to lsobs_config_set_redact_func()
+ * @value: (transfer none): the value that the program has set; the function may change it
+ * @user_data: (closure): the data that was given to lsobs_config_set_redact_func()
  *
- * Decides what of a field is sent. It gets no part of a run that is hidden
- * altogether, and sees a field before the rules of the config do, which are applied
- * to what it returns. The metadata it sees are those that were set on the run, and not
- * the revision and the sampling rate of the config, which are the same for all runs.
+ * Decides what is sent of a field of a run or of feedback. lsobs calls it before it applies the
+ * redaction rules of the config to the result. lsobs does not call it for fields that the config
+ * hides. The metadata in @value are those of the run, without the revision and the sampling rate of
+ * the config.
  *
- * An error and a comment are strings, tags are an array of strings, and events are an
- * array of objects, each with a `name` and a `time` and the members that were given; so
- * must be what is returned for them. Extra, serialized and config are objects and stay
- * such. The others may be anything; text that is not JSON is a string.
+ * An error and a comment are strings. Tags are an array of strings. Events are an array of objects:
+ * each one has a `name`, a `time`, and the members that the program has set. The result must have
+ * the same type. Extra, serialized and config are objects, and the result must be an object. The
+ * other fields can be of any type; text that is not JSON is a string.
  *
- * It is called in the thread that sends: one of the library's, or that of the
- * observer's main context; never twice at once for one observer or exporter, but for
- * several of them it may be. With replicas, it is called for each of them. It cannot
- * wait for that thread: a flush or a shutdown of the same observer fails with
- * %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK. Apart from that, lsobs_run_to_headers() calls it
- * in the program's own threads, at any time, for the metadata and the tags that go along
- * in headers: an object and an array of strings, or they are left out.
+ * The function runs in the thread that sends: a thread of lsobs, or the thread of
+ * #LsobsObserver:main-context. It never runs twice at the same time for one observer or exporter;
+ * it can run at the same time for several of them. With replicas, it is called for each replica. In
+ * this function, a flush or a shutdown of the same observer fails with
+ * %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK. In addition, lsobs_run_to_headers() calls the function in the
+ * calling thread, at any time, for the metadata and the tags that are sent in headers. The result
+ * must be an object, or an array of strings; otherwise these metadata or tags are left out.
  *
- * Returns: (transfer full) (nullable): what is sent, such as another reference to
- *   @value; or %NULL to drop the field, when it cannot be made fit: a note takes its
- *   place, and it counts as one of %LSOBS_COUNTER_REDACTION_FAILURES. So does what
- *   has the wrong type, or is a node that was never given a value. What is no JSON
- *   inside of it, such as a string that is %NULL or a number that is not finite, becomes
- *   `null`, and counts once for the field.
+ * Returns: (transfer full) (nullable): the value to send, such as a new reference to @value, or
+ *   %NULL to drop a field that cannot be redacted. A text takes the place of a dropped field, and
+ *   %LSOBS_COUNTER_REDACTION_FAILURES counts it. The same happens if the result has the wrong type,
+ *   or is a node without a value. Values in the result that are not valid JSON, such as a string
+ *   that is %NULL or a number that is not finite, become `null`, and count once for the field.
  *
  * Since: 0.1
  */
@@ -48,7 +46,7 @@ typedef JsonNode *(*LsobsRedactFunc) (const char *field, JsonNode *value, gpoint
 /**
  * LsobsConfig:
  *
- * A bag of settings.
+ * The settings of an #LsobsObserver, an #LsobsExporter or an #LsobsClient.
  *
  * Since: 0.1
  */

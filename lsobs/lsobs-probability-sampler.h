@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 /**
  * LsobsProbabilitySampler:
  *
- * Keeps a share of the traces.
+ * An #LsobsSampler that keeps a share of the traces.
  *
  * Since: 0.1
  */

@@ -20,8 +20,8 @@ G_DECLARE_INTERFACE (LsobsSampler, lsobs_sampler, LSOBS, SAMPLER, GObject)
 /**
  * LsobsSamplerInterface:
  * @parent_iface: the parent interface
- * @should_sample: decides about the trace with the given id; must be quick, may
- *   be called from any thread and from several at once
+ * @should_sample: decides whether the trace with the given id is sent; it must be fast, and can be
+ *   called from several threads at the same time
  *
  * The functions of an #LsobsSampler.
  *

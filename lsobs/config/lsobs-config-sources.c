@@ -88,48 +88,47 @@ take_auth (LsobsConfig *self, LsobsProfile *profile, GError **error)
 /**
  * lsobs_config_load_profile:
  * @self: a config
- * @path: (type filename) (nullable): a file, or %NULL for `.langsmith/config.json` in
- *   the home directory
- * @name: (nullable): a profile in it, or %NULL for the one that the file calls its
- *   `current_profile`, else `default`
+ * @path: (type filename) (nullable): a file, or %NULL for `.langsmith/config.json` in the home
+ *   directory
+ * @name: (nullable): a profile in the file, or %NULL for the profile that its member
+ *   `current_profile` names; without that member, `default`
  * @error: return location for a #GError, or %NULL
  *
- * Completes a config with a profile of the tools of LangSmith: its `api_url`, its
- * key and its `workspace_id`, as far as they have not been set before. For programs that
- * leave the environment alone; lsobs_config_new_from_environment() does it, too.
+ * Loads the address, the API key and the workspace from a profile of the tools of LangSmith:
+ * `api_url`, the key, and `workspace_id`. Values that are already set are not changed. Call it in a
+ * program that does not use environment variables; lsobs_config_new_from_environment() loads the
+ * profile itself.
  *
- * The key is the first of these that the profile has, in the order of the official
+ * The key is the first one of these members that the profile has, in the order of the official
  * clients:
  *
- * - `oauth.access_token`, which is sent in place of a key, as
- *   `Authorization: Bearer`. When the service refuses it with 401, the file is read
- *   again, and a new token is used from then on: the tools of LangSmith renew it
- *   there. lsobs does not renew it itself.
+ * - `oauth.access_token`, an OAuth token. It is sent as `Authorization: Bearer`, in place of a key.
+ *   If the service refuses it with the status 401, lsobs reads the file again, and uses the new
+ *   token: the tools of LangSmith renew it in the file. lsobs does not renew it.
  * - `api_key`
  * - `api_key_env`, the name of an environment variable that contains the key. It is read
  *   in this call.
- * - `api_key_cmd`, a command that prints the key, for `/bin/sh -c`. It runs in a thread of
- *   its own when the first request is about to be made, which waits for it, and once more
- *   when the service refuses the key with 401. It may take 10 seconds and print 64 KiB. It
- *   has no input and no terminal, and its standard error is discarded. White space around
- *   the key is removed. The command is run only if the file belongs to the user, no other
- *   user can write to the file or its directory, and the program does not run with elevated
- *   privileges (`setuid`).
+ * - `api_key_cmd`, a command that prints the key, for `/bin/sh -c`. It runs in a thread of lsobs
+ *   before the first request, which waits for it, and again when the service refuses the key with
+ *   the status 401. It may take 10 seconds and print 64 KiB. It has no input and no terminal, and
+ *   its standard error is discarded. White space around the key is removed. lsobs runs the command
+ *   only if the file belongs to the user, no other user can write to the file or its directory, and
+ *   the program does not run with elevated privileges (`setuid`).
  *
- * While a command fails, sending is paused and runs are kept, see %LSOBS_ERROR_NO_KEY.
- * If the variable is not set, or the command must not be run, lsobs_observer_new() fails
- * for another machine, and its error says why.
+ * While a command fails, sending is paused and records are kept; see %LSOBS_ERROR_NO_KEY. If the
+ * environment variable is not set, or if the command must not run, lsobs_observer_new() fails for a
+ * service on another machine, and its error says why.
  *
- * A file or a profile that is not there, or cannot be made sense of, is no error:
- * lsobs_config_has_api_key() tells what came of it. If a file is there that cannot be read, or
- * if it does not have the profile @name, and tracing is on, the log says so, once in a process.
+ * It is not an error if the file or the profile does not exist, or is not valid;
+ * lsobs_config_has_api_key() tells whether a key was found. If the file exists but cannot be read,
+ * or if it does not have the profile @name, and tracing is on, lsobs logs this once in a process.
  *
- * Fails with %LSOBS_ERROR_INVALID_CONFIG when a value of the profile makes no sense.
- * The message names the member and the file, and @self is unchanged.
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG if a value of the profile is not valid. The message names
+ * the member and the file. @self is not changed.
  *
  * This function reads a file, in the calling thread. It runs no command.
  *
- * Returns: %TRUE unless a value makes no sense
+ * Returns: %TRUE unless a value is not valid
  *
  * Since: 0.1
  */
@@ -557,25 +556,26 @@ read_all (LsobsConfig *config, GError **error)
  * lsobs_config_new_from_environment:
  * @error: return location for a #GError, or %NULL
  *
- * Makes a config from environment variables. They are read afresh with each call,
- * and what is not set keeps its default, as does what is set to white space.
+ * Creates a config from environment variables. Each call reads the variables again. A setting whose
+ * variable is not set, or is only white space, has its default.
  *
- * Tracing is off unless the first one that is set of `LANGSMITH_TRACING_V2`,
- * `LANGCHAIN_TRACING_V2`, `LANGSMITH_TRACING` and `LANGCHAIN_TRACING` says that it is
- * on; see #LsobsConfig:tracing-enabled.
+ * Tracing is off unless one of these variables turns it on: `LANGSMITH_TRACING_V2`,
+ * `LANGCHAIN_TRACING_V2`, `LANGSMITH_TRACING` and `LANGCHAIN_TRACING`. The first one that is set
+ * decides. See #LsobsConfig:tracing-enabled.
  *
- * The others begin with `LANGSMITH_` or else, read second, with `LANGCHAIN_`:
+ * The names of the other variables begin with `LANGSMITH_`. If such a variable is not set, the one
+ * that begins with `LANGCHAIN_` is read:
  *
  * - `ENDPOINT`, `API_KEY` and `WORKSPACE_ID` for #LsobsConfig:api-url,
  *   #LsobsConfig:api-key and #LsobsConfig:workspace-id
  * - `CA_FILE` and the switch `ALLOW_PLAIN_HTTP` for #LsobsConfig:ca-file and
  *   #LsobsConfig:allow-plain-http; a program that runs with more rights than its user
  *   has, such as a setuid one, ignores both
- * - `PROJECT`, or else `SESSION`, for #LsobsConfig:project-name; before them comes
- *   `HOSTED_LANGSERVE_PROJECT_NAME`, also as it is
- * - `LANGSMITH_AGENT_ID` and `LANGSMITH_AGENT_ENVIRONMENT`, which have no name that begins
- *   with `LANGCHAIN_`, for #LsobsConfig:agent-id and #LsobsConfig:agent-environment;
- *   they exclude the variables of a project
+ * - `PROJECT`, or else `SESSION`, for #LsobsConfig:project-name; `HOSTED_LANGSERVE_PROJECT_NAME`,
+ *   with or without a prefix, takes precedence over both
+ * - `LANGSMITH_AGENT_ID` and `LANGSMITH_AGENT_ENVIRONMENT`, but not with the prefix `LANGCHAIN_`,
+ *   for #LsobsConfig:agent-id and #LsobsConfig:agent-environment; they must not be set together
+ *   with `PROJECT` or `SESSION`
  * - `TRACING_SAMPLING_RATE` for #LsobsConfig:sampling-rate
  * - `HIDE_INPUTS`, `HIDE_OUTPUTS` and `HIDE_METADATA` for #LsobsConfig:hide-inputs,
  *   #LsobsConfig:hide-outputs and #LsobsConfig:hide-metadata, and `REDACT_PAIRS` for
@@ -596,38 +596,38 @@ read_all (LsobsConfig *config, GError **error)
  * - `EXIT_TIMEOUT_MS` for #LsobsConfig:exit-timeout
  * - `REVISION_ID` for #LsobsConfig:revision-id
  *
- * A switch is on by `true`, `t`, `1`, `yes`, `y`, `on`, `enabled` or `enable`, and off by
- * `false`, `f`, `0`, `no`, `n`, `off`, `disabled` or `disable`, in any case; there are no
- * other words for it. A sampling rate is a number such as `0.5`, or a percentage such as
- * `50%`. White space and one pair of quotes around a value do not belong to it: programs
- * that read `.env` files often leave the quotes there.
+ * A switch is on if its value is `true`, `t`, `1`, `yes`, `y`, `on`, `enabled` or `enable`. It is
+ * off if its value is `false`, `f`, `0`, `no`, `n`, `off`, `disabled` or `disable`. Upper and lower
+ * case are the same. No other values are allowed. A sampling rate is a number such as `0.5`, or a
+ * percentage such as `50%`. White space and one pair of quotes around a value are removed, because
+ * programs that read `.env` files often leave the quotes there.
  *
- * `LANGSMITH_RUNS_ENDPOINTS` names several places, as lsobs_config_add_replica() does,
- * and excludes `LANGSMITH_ENDPOINT`. It is JSON: an array of objects with an `api_url`,
- * an `api_key` and, where they are needed, a `project_name`, a `workspace_id` and
- * `primary`, which is true or false; or one object with a member `"<url>": "<key>"` for
- * each place. An entry that makes no sense is left out, with a line in the log.
+ * `LANGSMITH_RUNS_ENDPOINTS` has several replicas, as for lsobs_config_add_replica(). It must not
+ * be set together with `LANGSMITH_ENDPOINT`. It is JSON, in one of two forms. The first form is an
+ * array of objects with the members `api_url`, `api_key` and, if needed, `project_name`,
+ * `workspace_id` and `primary`, which is true or false. The second form is an object with a member
+ * `"<url>": "<key>"` for each replica. lsobs skips an entry that is not valid, and logs a line
+ * about it.
  *
- * lsobs sends runs, not OpenTelemetry spans. If `TRACING_MODE` is set to another word than
- * `langsmith`, or, without a mode, `OTEL_ENABLED` or `OTEL_ONLY` is on (the first one also
- * without its prefix), runs are sent as usual, and the log of a process that traces has one
- * line that says so.
+ * lsobs sends runs, not OpenTelemetry spans. If `TRACING_MODE` is not `langsmith`, or if it is not
+ * set and `OTEL_ENABLED` or `OTEL_ONLY` is on (the first one also without its prefix), runs are
+ * sent as usual, and a process that traces logs this once.
  *
- * Address, key and workspace that no variable has are looked up in a profile of
- * LangSmith's own tools, as lsobs_config_load_profile() does it: in the file
- * `LANGSMITH_CONFIG_FILE`, and there the profile `LANGSMITH_PROFILE`, each with the
- * default of that function.
+ * If no variable has the address, the key or the workspace, lsobs reads it from a profile of the
+ * tools of LangSmith, as lsobs_config_load_profile() does. `LANGSMITH_CONFIG_FILE` is the path of
+ * the file, and `LANGSMITH_PROFILE` the name of the profile. The defaults are those of that
+ * function.
  *
- * A missing key is not an error here: lsobs_config_has_api_key() tells. No variable
- * is sent but those that are named here.
+ * It is not an error if there is no key; lsobs_config_has_api_key() tells. No other variable is
+ * ever sent.
  *
- * Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that names the variable,
- * or the member of a profile, when a value makes no sense. No text of a value is shown.
- * While tracing is off, only a variable of tracing itself fails. Any other value that makes
- * no sense is an error later, where the config is used, if the program turns tracing on by
- * then and has not set that setting itself.
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG if a value is not valid. The message names the variable,
+ * or the member of the profile, and never has a part of the value. While tracing is off, only a
+ * variable that turns tracing on or off fails. Other values that are not valid fail later, when an
+ * object is made from the config, if the program has turned tracing on by then and has not set that
+ * setting itself.
  *
- * Returns: (transfer full): a config, or %NULL
+ * Returns: (transfer full): a new config, or %NULL if it fails
  *
  * Since: 0.1
  */

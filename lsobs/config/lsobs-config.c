@@ -19,18 +19,18 @@
 /**
  * SECTION:lsobs-config
  * @title: LsobsConfig
- * @short_description: where runs are sent, how much, and what is hidden
+ * @short_description: says where runs are sent, how many, and what is hidden
  *
- * A bag of settings. Setters take any value; whether the values make sense is
- * checked, all together, by lsobs_config_validate() and when an #LsobsObserver,
- * #LsobsExporter or #LsobsClient is made from the config. Those take a copy: what
- * is set later has no effect on them.
+ * An #LsobsConfig holds settings. The setters accept any value. lsobs_config_validate() checks all
+ * settings together, and so does each constructor that takes a config: those of #LsobsObserver,
+ * #LsobsExporter and #LsobsClient. These objects copy the config. Later changes to the config do
+ * not affect them.
  *
- * The API key is a secret. It can be written and never read, is in no message,
- * and the memory of our copies of it is wiped when it is freed; what libsoup keeps
- * of a request that was sent is out of our reach.
+ * The API key is a secret. A program can set it, but cannot read it. No message contains it. lsobs
+ * wipes the memory of its copies when it frees them. libsoup keeps its own copy in each request
+ * that it sends; lsobs cannot wipe that copy.
  *
- * A config may be used from any thread, from one at a time.
+ * Any thread can use a config, but only one thread at a time.
  */
 
 /* This file contains the table of settings, the public accessors and their documentation.
@@ -178,8 +178,10 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:api-url:
    *
-   * The address of the service: https, or http to this machine. White space,
-   * quotes and slashes at the end are tolerated.
+   * The address of the service. It starts with `https://`. It may start with `http://` if the
+   * service is on this machine; see also #LsobsConfig:allow-plain-http. White space and quotes
+   * around the address are ignored, and so are slashes at its end. The default is
+   * `https://api.smith.langchain.com`.
    *
    * Since: 0.1
    */
@@ -197,8 +199,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:api-key:
    *
-   * The key of the service. It cannot be read. Prefer lsobs_config_set_api_key():
-   * g_object_set() copies the key into a #GValue, whose memory is not wiped.
+   * The API key of the service. The property cannot be read. The default is %NULL. Prefer
+   * lsobs_config_set_api_key(): g_object_set() copies the key into a #GValue, whose memory is not
+   * wiped.
    *
    * Since: 0.1
    */
@@ -216,8 +219,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:project-name:
    *
-   * The project that the traces belong to; the service makes it when it is new. See
-   * #LsobsConfig:agent-id for what takes its place.
+   * The project that the traces belong to, in UTF-8. The service creates a project that does not
+   * exist. The default is `default`. If #LsobsConfig:agent-id is set, the traces belong to that
+   * agent instead.
    *
    * Since: 0.1
    */
@@ -236,24 +240,24 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:agent-id:
    *
-   * The id of the agent that the traces belong to, for workspaces that are organised by
-   * agents: 1 to 63 lower-case ASCII letters, digits or hyphens, beginning with a letter
-   * and ending with a letter or a digit. It needs #LsobsConfig:agent-environment beside
-   * it. Runs then carry the address `lrn:agents/ID/environments/ENVIRONMENT` in place of
-   * the name of a project, and the service finds the project by it; your own server must
-   * be LangSmith 0.18 or newer.
+   * The id of the agent that the traces belong to, for workspaces that are organised by agents, or
+   * %NULL. The id has 1 to 63 lower-case ASCII letters, digits or hyphens. It begins with a letter,
+   * and ends with a letter or a digit. #LsobsConfig:agent-environment must be set, too. Each run
+   * then has the address `lrn:agents/ID/environments/ENVIRONMENT` in place of the name of a
+   * project, and the service finds the project by this address. A self-hosted server must be
+   * LangSmith 0.18 or newer.
    *
-   * Traces go to a project or to an agent. What the program sets outranks what the
-   * environment says: lsobs_config_set_project_name() sends them to that project although
-   * `LANGSMITH_AGENT_ID` is set, and lsobs_config_set_agent_id() to that agent although
-   * `LANGSMITH_PROJECT` is. When the program sets both, or the environment both, none
-   * outranks the other, and the config is refused with %LSOBS_ERROR_INVALID_CONFIG where it
-   * is used; lsobs_config_new_from_environment() does not refuse it, so that the program can
-   * still set one of them. The same holds for one of the two variables without the other.
-   * `HOSTED_LANGSERVE_PROJECT_NAME`, which the platform sets, yields to an agent. While
-   * #LsobsConfig:tracing-enabled is off, what the environment says about an agent is no
-   * error.
-   * A replica with a project of its own writes to that project in any case.
+   * A trace belongs either to a project or to an agent. A value that the program sets takes
+   * precedence over the environment: after lsobs_config_set_project_name(), traces go to that
+   * project even if `LANGSMITH_AGENT_ID` is set; after lsobs_config_set_agent_id(), they go to that
+   * agent even if `LANGSMITH_PROJECT` is set. If the program sets both, or if the environment sets
+   * both, the constructors that take the config fail with %LSOBS_ERROR_INVALID_CONFIG. They also
+   * fail if only one of the two variables of an agent is set. lsobs_config_new_from_environment()
+   * does not fail in these cases, because the program can still set one of the values. An agent
+   * takes precedence over `HOSTED_LANGSERVE_PROJECT_NAME`, which the platform sets. While
+   * #LsobsConfig:tracing-enabled is %FALSE, these errors of the environment are ignored.
+   *
+   * A replica that has its own project always writes to that project.
    *
    * Since: 0.1
    */
@@ -269,9 +273,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:agent-environment:
    *
-   * The environment of the agent that the traces belong to: `local`, `development`,
-   * `staging` or `production`, in any case. There is no default. It is of use only with
-   * #LsobsConfig:agent-id, and is refused without it.
+   * The environment of the agent that the traces belong to: `local`, `development`, `staging` or
+   * `production`, in upper or lower case. The default is %NULL. It must be set if
+   * #LsobsConfig:agent-id is set, and is refused otherwise.
    *
    * Since: 0.1
    */
@@ -287,8 +291,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:workspace-id:
    *
-   * The workspace, a UUID, which keys of a whole organization need. A replica on another
-   * host with a key of its own is not told it, see lsobs_config_add_replica().
+   * The workspace, a UUID, or %NULL. An API key of a whole organization needs it. It is not sent to
+   * a replica that has another host and another key; see lsobs_config_add_replica().
    *
    * Since: 0.1
    */
@@ -304,9 +308,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:redact-regex:
    *
-   * A regular expression, as of #GRegex; whatever it matches in a string of
-   * inputs, outputs, errors, metadata, tags or events becomes `[REDACTED]`. More of
-   * them can be added by lsobs_config_add_redact_rule().
+   * A regular expression, in the syntax of #GRegex, or %NULL. Each match in a string of the inputs,
+   * outputs, errors, metadata, tags or events is replaced with `[REDACTED]`.
+   * lsobs_config_add_redact_rule() adds more of them.
    *
    * Since: 0.1
    */
@@ -320,8 +324,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:sampler:
    *
-   * A sampler of the program's own, which takes the place of
-   * #LsobsConfig:sampling-rate.
+   * An #LsobsSampler of the program, or %NULL. If it is set, #LsobsConfig:sampling-rate is not
+   * used.
    *
    * Since: 0.1
    */
@@ -335,7 +339,7 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:sampling-rate:
    *
-   * The share of traces that are sent, from 0 to 1.
+   * The share of traces that are sent, from 0.0 to 1.0. The default is 1.0, which sends all traces.
    *
    * Since: 0.1
    */
@@ -353,7 +357,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:ingest-mode:
    *
-   * Which endpoints of the service the runs are sent to.
+   * Which endpoints of the service runs are sent to. The default is %LSOBS_INGEST_MODE_AUTO, which
+   * uses what the service offers.
    *
    * Since: 0.1
    */
@@ -368,8 +373,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:allow-plain-http:
    *
-   * Whether plain http may be used to other machines, where everybody on the way
-   * can read the key and the traces.
+   * Whether plain HTTP to other machines is allowed. Everybody on the network path can then read
+   * the API key and the traces. The default is %FALSE.
    *
    * Since: 0.1
    */
@@ -385,21 +390,21 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:ca-file:
    *
-   * A file with the certificates, in PEM, of the authorities that may vouch for the
-   * service, or a directory of such files, or %NULL. A relative path begins at the
-   * working directory when the observer is made.
+   * A file with the certificates, in PEM, of the authorities to trust, or a directory of such
+   * files, or %NULL. A relative path starts at the working directory at the time when the observer
+   * is made.
    *
-   * With %NULL, the environment decides when the observer is made: `SSL_CERT_FILE` and
-   * `SSL_CERT_DIR` (directories, with `:` between them) together, or else
-   * `REQUESTS_CA_BUNDLE` (a file or a directory). Directories in `SSL_CERT_DIR` that do not
-   * exist are passed over, unless nothing else is named. A program that runs with more rights
-   * than its user has, such as a setuid one, ignores these. Without any of them, the
-   * authorities that the system trusts count.
+   * If it is %NULL, the environment at the time when the observer is made decides. `SSL_CERT_FILE`
+   * and `SSL_CERT_DIR` (directories, separated by `:`) are used together. If neither is set,
+   * `REQUESTS_CA_BUNDLE` (a file or a directory) is used. Directories in `SSL_CERT_DIR` that do not
+   * exist are skipped, unless the variables name nothing else. A program that has more rights than
+   * its user, such as a setuid program, ignores these variables. If no variable is set, the
+   * authorities that the system trusts are used.
    *
-   * What is named here replaces the trust of the system, for all replicas. When a path
-   * cannot be read, or holds no certificate, nothing is sent: the attempt fails with
-   * %LSOBS_ERROR_UNREACHABLE and a message that names the path, and the next attempt reads
-   * it again. A path that is replaced is read again after a certificate was refused.
+   * These authorities replace those of the system, for all replicas. If a path cannot be read, or
+   * contains no certificate, nothing is sent: the attempt fails with %LSOBS_ERROR_UNREACHABLE and a
+   * message that names the path. The next attempt reads the path again. After the service's
+   * certificate was refused, a path that has changed is read again, too.
    *
    * Since: 0.1
    */
@@ -414,13 +419,13 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:redact-secrets:
    *
-   * Whether keys, tokens and passwords of well-known kinds, in the same places as
-   * those of #LsobsConfig:redact-regex, become `[SECRET_DETECTED]`: the keys of model
-   * providers, of tools of agents, clouds, code hosts, chat and payment services, package
-   * registries, JSON web tokens, private keys in PEM, and what is assigned to a name such
-   * as `api_key` or `password`, follows an option such as `--password`, `Authorization:`,
-   * `Bearer` or `Basic`, is in an element such as `<password>`, or is the password of a URL.
-   * All that is kept is what comes before the secret.
+   * Whether secrets of well-known kinds are replaced with `[SECRET_DETECTED]`, in the same strings
+   * as for #LsobsConfig:redact-regex. The default is %FALSE. These are secrets: keys of model
+   * providers, agent tools, clouds, code hosts, chat and payment services, and package registries;
+   * JSON web tokens; private keys in PEM; a value that is assigned to a name such as `api_key` or
+   * `password`; a value that follows an option such as `--password`, or `Authorization:`, `Bearer`
+   * or `Basic`; the content of an element such as `<password>`; the password in a URL. The text
+   * before the secret is kept.
    *
    * Since: 0.1
    */
@@ -434,12 +439,13 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:redact-pairs:
    *
-   * Whether the names of lsobs_config_add_redact_key() count in pairs, too. In
-   * `{"name": "password", "value": "x"}` the name of the value is the text of another
-   * member; with the key `password`, its value becomes `[REDACTED]`. That other member is
-   * called `name`, `key`, `field`, `header` or similar, or ends with one of the first two;
-   * the member with the value is called `value`, `values`, `val`, `v`, `content` or `data`,
-   * or ends with `value`. Their order does not matter. JSON in strings is searched, too.
+   * Whether the names of lsobs_config_add_redact_key() also apply to pairs. The default is %FALSE.
+   * In the pair `{"name": "password", "value": "x"}`, one member has the name of the value, and
+   * another member has the value. With the key `password`, that value becomes `[REDACTED]`. The
+   * member with the name is called `name`, `key`, `field`, `header` or similar, or its name ends
+   * with `name` or `key`. The member with the value is called `value`, `values`, `val`, `v`,
+   * `content` or `data`, or its name ends with `value`. The order of the two members does not
+   * matter. Pairs are also found in JSON that is in strings.
    *
    * Since: 0.1
    */
@@ -454,7 +460,7 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:hide-inputs:
    *
-   * Whether an empty object is sent in place of the inputs of every run.
+   * Whether an empty object is sent in place of the inputs of each run. The default is %FALSE.
    *
    * Since: 0.1
    */
@@ -469,8 +475,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:hide-outputs:
    *
-   * Whether an empty object is sent in place of the outputs of every run. Errors and
-   * events are no outputs.
+   * Whether an empty object is sent in place of the outputs of each run. Errors and events are not
+   * outputs. The default is %FALSE.
    *
    * Since: 0.1
    */
@@ -485,9 +491,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:hide-metadata:
    *
-   * Whether an empty object is sent in place of the metadata of every run, the
-   * model's name and the tokens that were used among it. What is set with
-   * lsobs_run_set_extra() is left out, too.
+   * Whether an empty object is sent in place of the metadata of each run. The metadata includes the
+   * name of the model and the numbers of tokens. The values of lsobs_run_set_extra() are left out,
+   * too. The default is %FALSE.
    *
    * Since: 0.1
    */
@@ -502,14 +508,14 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:attach-inline-data:
    *
-   * Whether files that are in the inputs of a run as text become attachments, so that the
-   * service shows a picture as a picture: data URLs with base64, and base64 in the forms of
-   * OpenAI, Anthropic, Google and Ollama. So do those in the inputs of an #LsobsRunEvent. The
-   * text `attachment:` with the name, such as `inputs-1`, takes their place in the inputs.
-   * Attachments are sent as they are: nothing in them is redacted.
+   * Whether files that are in the inputs of a run, or of an #LsobsRunEvent, become attachments, so
+   * that the service shows a picture as a picture. The default is %FALSE. These files are found:
+   * data URLs with base64, and base64 in the formats of OpenAI, Anthropic, Google and Ollama. In
+   * the inputs, the text `attachment:` and the name of the attachment, such as `inputs-1`, replaces
+   * the file. Attachments are not redacted.
    *
-   * Files of less than 48 bytes, and of more than #LsobsConfig:max-batch-bytes, stay where they
-   * are, and so do all if #LsobsConfig:hide-inputs is set.
+   * A file stays in the inputs if it has less than 48 bytes, or more than
+   * #LsobsConfig:max-batch-bytes. All files stay there if #LsobsConfig:hide-inputs is %TRUE.
    *
    * Since: 0.1
    */
@@ -523,9 +529,10 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:compression:
    *
-   * How the bodies of requests are compressed: by what the service offers, unless
-   * it is forced or forbidden. Less than 1 KiB never is, nor what would not become
-   * smaller. A kind that lsobs was built without is refused when an observer is made.
+   * How the bodies of requests are compressed. The default is %LSOBS_COMPRESSION_AUTO, which uses
+   * what the service offers. A body of less than 1024 bytes is never compressed, nor is a body that
+   * would not become smaller. If lsobs was built without a kind of compression, an observer with
+   * that kind cannot be made: %LSOBS_ERROR_INVALID_CONFIG.
    *
    * Since: 0.1
    */
@@ -543,8 +550,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:compression-level:
    *
-   * How hard bodies are compressed, from 1, the fastest, to 22. Gzip knows nothing
-   * above 9.
+   * The compression level, from 1 (the fastest) to 22. The default is 1. For gzip, each level above
+   * 9 means 9.
    *
    * Since: 0.1
    */
@@ -561,9 +568,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:tracing-enabled:
    *
-   * Whether anything is traced at all. An observer that is made with %FALSE here
-   * takes every call, does nothing, and needs no key. A config is made with %TRUE
-   * here, but lsobs_config_new_from_environment() wants to be asked for it.
+   * Whether an observer traces. An observer that is made with %FALSE accepts all calls and does
+   * nothing; it needs no API key. The default is %TRUE; but a config of
+   * lsobs_config_new_from_environment() has %FALSE unless a variable turns tracing on.
    *
    * Since: 0.1
    */
@@ -578,9 +585,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:trust-incoming-headers:
    *
-   * Whether the headers of an incoming request may name the trace that a run
-   * belongs to. Any client that can send such a request can then write into the
-   * traces of others: set it only if all clients are authenticated.
+   * Whether the headers of an incoming request may say which trace a run belongs to. Each client
+   * that can send such a request can then add runs to any trace. Set it only if all clients are
+   * authenticated. The default is %FALSE.
    *
    * Since: 0.1
    */
@@ -594,27 +601,26 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:failed-traces-dir:
    *
-   * A directory to which batches are written that were lost, to be
-   * sent again later by lsobs_client_replay_async(), or %NULL to lose them. It is made
-   * when it is needed, for this user alone. A relative path begins where the program is
-   * when the observer is made. One that is there already is used as it is: it may be a link, and
-   * its owner and mode are not checked, so that it should be one that only this user can write to.
-   * Files in it that are links are not followed.
+   * A directory for batches that are lost, or %NULL, the default, to discard them.
+   * lsobs_client_replay_async() sends them again later. The directory is created when the first
+   * batch is written, for this user only. A relative path starts at the working directory at the
+   * time when the observer is made. An existing directory is used as it is: it may be a symbolic
+   * link, and its owner and mode are not checked, so choose one that only this user can write to.
+   * Files in it that are symbolic links are not followed.
    *
-   * Each batch is a file `trace_*.json` that only this user can read. It holds the
-   * request as it would have been sent: what is redacted is redacted there as well, and
-   * it contains no key. The service's own clients can send it, too. The records
-   * count as lost, and in %LSOBS_COUNTER_DUMPED as well. Records that are dropped
-   * because the queue is full are not saved. A shutdown saves what it cannot deliver
-   * until its time is over.
+   * Each batch is a file `trace_*.json` that only this user can read. It contains the request body:
+   * the data is redacted, and there is no API key. The official clients of LangSmith can send it,
+   * too. The records count as lost, and also as %LSOBS_COUNTER_DUMPED. Records that are dropped
+   * because the queue is full are not written. A shutdown writes what it cannot deliver, until its
+   * timeout ends.
    *
-   * Files are written in a thread of the library's own, so that only a flush and a
-   * shutdown wait for the disk, within their time: when they return, the files of what
-   * they report as lost exist. One that a program has left half written, by the name of `.trace_*.json`, is
-   * removed an hour later when another one is written.
+   * A thread of lsobs writes the files. Only a flush and a shutdown wait for the disk, at most for
+   * their timeout. When they return, the files of all records that they report as lost exist. If a
+   * program ends while it writes a file, a file `.trace_*.json` is left. lsobs removes it when it
+   * writes another file, after one hour or more.
    *
-   * With several replicas, each has a directory of its own in it, `replica-1` and so
-   * on, and its share of #LsobsConfig:failed-traces-max-bytes.
+   * With several replicas, each one has its own directory in it, `replica-1` and so on, and an
+   * equal share of #LsobsConfig:failed-traces-max-bytes.
    *
    * Since: 0.1
    */
@@ -629,8 +635,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:failed-traces-max-bytes:
    *
-   * How large the files in #LsobsConfig:failed-traces-dir may become, all together,
-   * in bytes; what would make them larger is lost. At least 1.
+   * The maximum size of all files in #LsobsConfig:failed-traces-dir together, in bytes. A batch
+   * that would exceed it is discarded. At least 1. The default is 104857600 (100 MiB).
    *
    * Since: 0.1
    */
@@ -649,36 +655,39 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:spool-dir:
    *
-   * A directory, the spool, in which traces wait that the service does not take now, or %NULL.
-   * It is made when it is needed, for this user alone; a link, the directory of another user, or
-   * one that others can write to, is refused. A relative path begins where the program is when the observer is made.
+   * A directory, the spool, for traces that the service does not accept at the moment, or %NULL,
+   * the default. The directory is created when it is needed, for this user only. It is refused if
+   * it is a symbolic link, if it belongs to another user, or if other users can write to it. A
+   * relative path starts at the working directory at the time when the observer is made.
    *
-   * Traces go there after redaction: while the service is away, those that have waited longer than
-   * #LsobsConfig:spool-delay, and the oldest when the queue is half full; those that are refused
-   * because of the key, a used-up limit or the address; and what a shutdown cannot deliver. They
-   * count as %LSOBS_COUNTER_SPOOLED then, and not as lost.
+   * Records go to the spool after redaction, in these cases: they have waited for a service that is
+   * away for longer than #LsobsConfig:spool-delay; they are the oldest ones when the queue is half
+   * full; the service refuses them because of the key, a used-up limit or the address; or a
+   * shutdown cannot deliver them. They count as %LSOBS_COUNTER_SPOOLED, and not as lost.
    *
-   * Whoever has the same address, workspace, project and key sends them: this program when it
-   * starts again, when the service is back, and in lsobs_exporter_drain_spool_async(). One process
-   * does so at a time, in order, and removes a file after the service has said yes. No file
-   * contains the key, but a fingerprint of it, with a salt: a long key cannot be found by it. Of a
-   * token that is renewed, the fingerprint is that of its user, or, if that is not known, of the
-   * profile and the workspace; without a workspace, only the same token sends its traces.
+   * A process with the same address, workspace, project and API key sends them: this program when
+   * it starts again, when the service is back, or in lsobs_exporter_drain_spool_async(). Only one
+   * process sends at a time. It sends the files in order, and removes a file after the service has
+   * accepted it. A file does not contain the key; it contains a salted fingerprint of the key, from
+   * which a long key cannot be found. For an OAuth token, which is renewed, the fingerprint is that
+   * of the token's user; if the user is not known, it is that of the profile and the workspace.
+   * Without a workspace, only the same token can send the traces.
    *
-   * Traces that are written before a command or an OAuth profile has given a key belong to that
-   * source: the path and name of the profile, and the command. They are sent with whatever key it
-   * gives later, also that of another account, if somebody else has logged in there by then. Those
-   * that are written without a key are sent with any key. If accounts change, set
-   * #LsobsConfig:workspace-id to the workspace of each: traces are never sent to another one. Or
-   * give each account a spool of its own, or call lsobs_exporter_purge_spool_async() at the log-out.
+   * Until a command or an OAuth profile has returned a key, traces belong to that source: the path
+   * and the name of the profile, and the command. They are sent with any key that the source
+   * returns later, even one of another account if another person has logged in meanwhile. Traces
+   * that are written without a key are sent with any key. If accounts change on this machine, do
+   * one of these: set #LsobsConfig:workspace-id to the workspace of each account, as traces are
+   * never sent to another workspace; use a spool for each account; or call
+   * lsobs_exporter_purge_spool_async() when a user logs out.
    *
-   * Each batch is a file `trace_*.json` that only this user can read, compressed. Several processes
-   * and destinations may share a spool. Files are written and sent in threads of the
-   * library's own; only a flush and a shutdown wait for the disk, within their time. At its end, an
-   * observer hands over no more than the disk can follow, until the time for that is over; the
-   * program's own loop goes on meanwhile. What is left then is lost, and counted. So is what a disk
-   * does not take that is full or cannot be written; it goes to #LsobsConfig:failed-traces-dir if
-   * that is set. Only #LsobsClient has a spool.
+   * Each batch is a compressed file `trace_*.json` that only this user can read. Several processes
+   * and destinations can share a spool. Threads of lsobs write the files. Only a flush and a
+   * shutdown wait for the disk, at most for their timeout. When an observer ends, it passes batches
+   * to the disk only as fast as the disk writes them, until its timeout ends; the program's main
+   * loop continues meanwhile. The rest is lost, and counted. What cannot be written, for example
+   * because the disk is full, goes to #LsobsConfig:failed-traces-dir if that is set, and is lost.
+   * Only the transport #LsobsClient has a spool.
    *
    * Since: 0.1
    */
@@ -694,11 +703,11 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:spool-enabled:
    *
-   * Whether there is a spool even if #LsobsConfig:spool-dir is %NULL: in a directory of the
-   * application's own, `lsobs` in `$XDG_STATE_HOME/ID`, where the id is that of the default
-   * #GApplication, or else g_get_prgname() without directories. Flatpak gives each application a
-   * `$XDG_STATE_HOME` of its own. A program that has more rights than its user, such as a setuid one,
-   * has no spool without #LsobsConfig:spool-dir.
+   * Whether there is a spool even if #LsobsConfig:spool-dir is %NULL. The default is %FALSE. The
+   * spool is then the directory `lsobs` in `$XDG_STATE_HOME/ID`. The ID is that of the default
+   * #GApplication; without one, it is the last part of g_get_prgname(). In Flatpak, each
+   * application has its own `$XDG_STATE_HOME`. A program that has more rights than its user, such
+   * as a setuid program, needs #LsobsConfig:spool-dir for a spool.
    *
    * Since: 0.1
    */
@@ -714,8 +723,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:spool-max-bytes:
    *
-   * How large the files in the spool may become, all together, in bytes; what would make them
-   * larger is lost. At least 1.
+   * The maximum size of all files in the spool together, in bytes. A batch that would exceed it is
+   * lost. At least 1. The default is 1073741824 (1 GiB).
    *
    * Since: 0.1
    */
@@ -734,8 +743,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:spool-max-files:
    *
-   * How many files the spool may hold, one for each batch; what would be one more is lost. From 1
-   * to 10000000.
+   * The maximum number of files in the spool. Each file has one batch. A batch that would exceed it
+   * is lost. From 1 to 10000000. The default is 100000.
    *
    * Since: 0.1
    */
@@ -752,10 +761,11 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:spool-max-age:
    *
-   * How long traces may wait in the spool, in milliseconds. Older ones are removed, and counted as
-   * %LSOBS_COUNTER_SPOOL_DROPPED, when the spool is used the next time. If the clock was set
-   * ahead, or the machine was off, by more than half of that time, they wait from then on: a wrong
-   * clock deletes nothing. From 1000 to 31536000000, a year.
+   * The longest time that traces wait in the spool, in milliseconds. The next use of the spool
+   * removes older ones, and counts them as %LSOBS_COUNTER_SPOOL_DROPPED. If the clock jumps ahead,
+   * or if the machine was off, by more than half of this time, the time of all traces starts again:
+   * a wrong clock deletes nothing. From 1000 to 31536000000, which is a year. The default is
+   * 604800000, which is a week.
    *
    * Since: 0.1
    */
@@ -775,7 +785,7 @@ static const LsobsSetting settings[] = {
    * LsobsConfig:spool-delay:
    *
    * How long records wait in memory for a service that is away, before they go to the spool, in
-   * milliseconds. From 0 to 86400000.
+   * milliseconds. From 0 to 86400000. The default is 10000.
    *
    * Since: 0.1
    */
@@ -793,9 +803,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:revision-id:
    *
-   * Which revision of the program this is. It goes into the metadata of every run
-   * as `revision_id`, unless the program has set metadata of that name itself, or
-   * metadata are hidden. White space around it is left out.
+   * The revision of the program, such as a commit, in UTF-8, or %NULL. It is sent as the metadata
+   * `revision_id` of each run, unless the program sets metadata of that name, or
+   * #LsobsConfig:hide-metadata is %TRUE. White space around it is removed.
    *
    * Since: 0.1
    */
@@ -811,8 +821,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:flush-interval:
    *
-   * The longest time that a record waits before it is sent, in milliseconds. The
-   * time counts from the oldest waiting record. From 1 to 86400000.
+   * The longest time that a record waits in the queue before it is sent, in milliseconds. It is
+   * measured from the time of the oldest record in the queue. From 1 to 86400000. The default is
+   * 2000.
    *
    * Since: 0.1
    */
@@ -829,8 +840,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-batch-size:
    *
-   * The maximum number of records in a request. When as many records wait, they
-   * are sent at once. From 1 to 10000.
+   * The maximum number of records in a batch. When this number of records is in the queue, they are
+   * sent at once. From 1 to 10000. The default is 50.
    *
    * Since: 0.1
    */
@@ -847,8 +858,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-batch-bytes:
    *
-   * The maximum size of the body of a request, in bytes, before
-   * compression. From 65536 to 104857600.
+   * The maximum size of the body of a request before compression, in bytes. From 65536 to
+   * 104857600. The default is 20971520 (20 MiB).
    *
    * Since: 0.1
    */
@@ -865,9 +876,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:queue-capacity:
    *
-   * The maximum number of records that wait. One more record drops the oldest one.
-   * Records of requests that failed and are sent again later count, and are the
-   * oldest. From 1 to 10000000.
+   * The maximum number of records in the queue. When the queue is full, a new record drops the
+   * oldest one. Records that are sent again later stay in the queue, as its oldest ones. From 1 to
+   * 10000000. The default is 1000.
    *
    * Since: 0.1
    */
@@ -884,10 +895,10 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-queue-bytes:
    *
-   * The maximum memory of the waiting records, in bytes. A record beyond it drops
-   * the oldest ones. Attachments that wait for the end of a run whose start was sent
-   * may take as much again; further attachments are not taken. With replicas, the
-   * limit is that of each replica. At least 4096.
+   * The maximum memory of the records in the queue, in bytes. When a new record would exceed it,
+   * the oldest ones are dropped. Attachments of a run whose start was sent wait for its end. They
+   * may use this amount once more; attachments beyond that are refused. With replicas, the limit
+   * applies to the queue of each replica. At least 4096. The default is 67108864 (64 MiB).
    *
    * Since: 0.1
    */
@@ -907,10 +918,10 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-string-bytes:
    *
-   * The maximum length of a string in a payload, in bytes of UTF-8. Longer
-   * ones are cut, after redaction. How many strings of the inputs, the outputs, the error
-   * and the metadata of a run were cut, and where the first twenty of each are, is the metadata
-   * `lsobs_cut_strings` of the run. From 1 to 1073741824.
+   * The maximum length of a string in a payload, in bytes of UTF-8. Longer strings are cut, after
+   * redaction. The metadata `lsobs_cut_strings` of a run tells how many strings of its inputs,
+   * outputs, error and metadata were cut, and the paths of the first 20 of each. From 1 to
+   * 1073741824. The default is 100000.
    *
    * Since: 0.1
    */
@@ -927,8 +938,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-in-flight:
    *
-   * The maximum number of requests, and so of connections, under way. From 1 to
-   * 64.
+   * The maximum number of requests, and of connections, at the same time. From 1 to 64. The default
+   * is 4.
    *
    * Since: 0.1
    */
@@ -944,8 +955,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:max-attempts:
    *
-   * The maximum number of attempts of a request, the first time counted. From 1 to
-   * 100.
+   * The maximum number of attempts for a request, including the first one. From 1 to 100. The
+   * default is 5.
    *
    * Since: 0.1
    */
@@ -961,8 +972,9 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:retry-delay:
    *
-   * How long to wait before the first retry, in milliseconds, give or take a
-   * random part; the time doubles with each further one. From 1 to 60000.
+   * The delay before the second attempt for a request, in milliseconds. It doubles before each
+   * further attempt, up to 30000. lsobs makes it shorter by a random part, at most by half, and
+   * longer if the service asks for that with `Retry-After`. From 1 to 60000. The default is 500.
    *
    * Since: 0.1
    */
@@ -979,8 +991,8 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:request-timeout:
    *
-   * How long one attempt of a request may take, in milliseconds; large bodies
-   * get more. From 10 to 3600000.
+   * The timeout of one attempt, in milliseconds. It is longer for a large body. From 10 to 3600000.
+   * The default is 30000.
    *
    * Since: 0.1
    */
@@ -997,12 +1009,12 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:shutdown-timeout:
    *
-   * How long what waits may still be sent after the last unref of an observer or exporter, in
-   * milliseconds. The unref itself does not wait. What is not sent by then goes to
-   * #LsobsConfig:spool-dir. Without one, it is lost, and counted by %LSOBS_DROP_REASON_SHUTDOWN; with
-   * #LsobsConfig:failed-traces-dir, it is written there. Of many observers
-   * whose last reference goes in this time, the oldest stop sooner: five send at the same time. From
-   * 0 to 3600000.
+   * How long records in the queue are still sent after the last unref of an observer or exporter,
+   * in milliseconds. The unref itself does not wait. The records that are not delivered in this
+   * time go to #LsobsConfig:spool-dir. Without a spool, they are lost and counted by
+   * %LSOBS_DROP_REASON_SHUTDOWN; if #LsobsConfig:failed-traces-dir is set, they are written there.
+   * At most five observers whose last reference is gone send at the same time. If there are more,
+   * the oldest ones stop before their time ends. From 0 to 3600000. The default is 3000.
    *
    * Since: 0.1
    */
@@ -1019,14 +1031,15 @@ static const LsobsSetting settings[] = {
   /**
    * LsobsConfig:exit-timeout:
    *
-   * How long the end of the program waits for delivery, in milliseconds: the return from
-   * `main ()`, `exit ()`, and a signal after lsobs_install_signal_handlers(). The end waits for
-   * all observers and exporters at the same time, for each at most as long as its config says,
-   * and not at all if nothing is to be sent. With 0, it does not wait for delivery. What is not
-   * sent by then goes to #LsobsConfig:spool-dir. Without one, it is lost, and counted by
-   * %LSOBS_DROP_REASON_SHUTDOWN; with #LsobsConfig:failed-traces-dir, it is written there. For writing
-   * to either, the last quarter of the time is kept, up to a second, and 60 milliseconds at least.
-   * From 0 to 3600000.
+   * How long the end of the program waits for delivery, in milliseconds. This applies to a return
+   * from `main ()`, to `exit ()`, and to a signal after lsobs_install_signal_handlers(). The
+   * program waits for all observers and exporters at the same time, for each at most for the
+   * timeout of its config, and not at all if nothing is to be sent. With 0, it does not wait for
+   * delivery. The records that are not delivered in this time go to #LsobsConfig:spool-dir. Without
+   * a spool, they are lost and counted by %LSOBS_DROP_REASON_SHUTDOWN; if
+   * #LsobsConfig:failed-traces-dir is set, they are written there. The last quarter of the timeout,
+   * at most 1000 milliseconds and at least 60 milliseconds, is reserved for writing. From 0 to
+   * 3600000. The default is 3000.
    *
    * Since: 0.1
    */
@@ -1617,13 +1630,12 @@ _lsobs_config_set_target_from_environment (LsobsConfig *self,
 
 /**
  * lsobs_config_new:
- * @api_key: (nullable): the key of the service
- * @project_name: (nullable): the project that the traces belong to, or %NULL for
- *   `default`
+ * @api_key: (nullable): the API key of the service, or %NULL for none
+ * @project_name: (nullable): the project that the traces belong to, or %NULL for `default`
  *
- * Makes a config with all other settings at their defaults.
+ * Creates a config. All other settings have their defaults.
  *
- * Returns: (transfer full): a config
+ * Returns: (transfer full): a new config
  *
  * Since: 0.1
  */
@@ -1642,7 +1654,7 @@ lsobs_config_new (const char *api_key, const char *project_name)
 /**
  * lsobs_config_set_api_url:
  * @self: a config
- * @api_url: (nullable): the value, or %NULL for none
+ * @api_url: (nullable): an address, or %NULL for none
  *
  * Sets the address of the service; see #LsobsConfig:api-url.
  *
@@ -1661,9 +1673,9 @@ lsobs_config_set_api_url (LsobsConfig *self, const char *api_url)
  * lsobs_config_get_api_url:
  * @self: a config
  *
- * Gets the address of the service.
+ * Gets the address of the service; see #LsobsConfig:api-url.
  *
- * Returns: (transfer none) (nullable): the value, as it was set
+ * Returns: (transfer none) (nullable): the address, as it was set
  *
  * Since: 0.1
  */
@@ -1678,9 +1690,10 @@ lsobs_config_get_api_url (LsobsConfig *self)
 /**
  * lsobs_config_set_api_key:
  * @self: a config
- * @api_key: (nullable): the key, or %NULL for none
+ * @api_key: (nullable): the API key, or %NULL for none
  *
- * Sets the key of the service. It replaces what lsobs_config_load_profile() has found.
+ * Sets the API key of the service. It replaces a key, a token or a command that
+ * lsobs_config_load_profile() has found.
  *
  * Since: 0.1
  */
@@ -1703,9 +1716,9 @@ lsobs_config_set_api_key (LsobsConfig *self, const char *api_key)
  * lsobs_config_has_api_key:
  * @self: a config
  *
- * Tells whether a key is set; white space is none, nor is a pair of quotes with nothing
- * in it. There is no way to read it. A command that prints the key, and a token of OAuth,
- * count as a key: lsobs_config_load_profile() finds these.
+ * Checks whether the config has an API key. A key that is only white space, or only a pair of
+ * quotes, does not count. A command that prints the key, or an OAuth token, which
+ * lsobs_config_load_profile() finds, counts as a key. The key itself cannot be read.
  *
  * Returns: %TRUE if there is a key
  *
@@ -1723,7 +1736,7 @@ lsobs_config_has_api_key (LsobsConfig *self)
 /**
  * lsobs_config_set_project_name:
  * @self: a config
- * @project_name: (nullable): the value, or %NULL for none
+ * @project_name: (nullable): a project, in UTF-8, or %NULL for none
  *
  * Sets the project that the traces belong to; see #LsobsConfig:project-name.
  *
@@ -1743,9 +1756,9 @@ lsobs_config_set_project_name (LsobsConfig *self, const char *project_name)
  * lsobs_config_get_project_name:
  * @self: a config
  *
- * Gets the project that the traces belong to.
+ * Gets the project that the traces belong to; see #LsobsConfig:project-name.
  *
- * Returns: (transfer none) (nullable): the value, as it was set
+ * Returns: (transfer none) (nullable): the project, as it was set
  *
  * Since: 0.1
  */
@@ -1760,7 +1773,7 @@ lsobs_config_get_project_name (LsobsConfig *self)
 /**
  * lsobs_config_set_agent_id:
  * @self: a config
- * @agent_id: (nullable): the value, or %NULL for none
+ * @agent_id: (nullable): an id, or %NULL for none
  *
  * Sets the id of the agent that the traces belong to; see #LsobsConfig:agent-id.
  *
@@ -1778,9 +1791,9 @@ lsobs_config_set_agent_id (LsobsConfig *self, const char *agent_id)
  * lsobs_config_get_agent_id:
  * @self: a config
  *
- * Gets the id of the agent that the traces belong to.
+ * Gets the id of the agent that the traces belong to; see #LsobsConfig:agent-id.
  *
- * Returns: (transfer none) (nullable): the value, as it was set
+ * Returns: (transfer none) (nullable): the id, as it was set, or %NULL
  *
  * Since: 0.1
  */
@@ -1795,10 +1808,9 @@ lsobs_config_get_agent_id (LsobsConfig *self)
 /**
  * lsobs_config_set_agent_environment:
  * @self: a config
- * @agent_environment: (nullable): the value, or %NULL for none
+ * @agent_environment: (nullable): an environment, such as `production`, or %NULL for none
  *
- * Sets the environment of the agent that the traces belong to; see
- * #LsobsConfig:agent-environment.
+ * Sets the environment of the agent that the traces belong to; see #LsobsConfig:agent-environment.
  *
  * Since: 0.1
  */
@@ -1814,9 +1826,9 @@ lsobs_config_set_agent_environment (LsobsConfig *self, const char *agent_environ
  * lsobs_config_get_agent_environment:
  * @self: a config
  *
- * Gets the environment of the agent that the traces belong to.
+ * Gets the environment of the agent that the traces belong to; see #LsobsConfig:agent-environment.
  *
- * Returns: (transfer none) (nullable): the value, as it was set
+ * Returns: (transfer none) (nullable): the environment, as it was set, or %NULL
  *
  * Since: 0.1
  */
@@ -1831,9 +1843,9 @@ lsobs_config_get_agent_environment (LsobsConfig *self)
 /**
  * lsobs_config_set_workspace_id:
  * @self: a config
- * @workspace_id: (nullable): the value, or %NULL for none
+ * @workspace_id: (nullable): the UUID of a workspace, or %NULL for none
  *
- * Sets the workspace, a UUID; see #LsobsConfig:workspace-id.
+ * Sets the workspace; see #LsobsConfig:workspace-id.
  *
  * Since: 0.1
  */
@@ -1849,9 +1861,9 @@ lsobs_config_set_workspace_id (LsobsConfig *self, const char *workspace_id)
  * lsobs_config_get_workspace_id:
  * @self: a config
  *
- * Gets the workspace, a UUID.
+ * Gets the workspace; see #LsobsConfig:workspace-id.
  *
- * Returns: (transfer none) (nullable): the value, as it was set
+ * Returns: (transfer none) (nullable): the UUID of the workspace, as it was set, or %NULL
  *
  * Since: 0.1
  */
@@ -1866,9 +1878,10 @@ lsobs_config_get_workspace_id (LsobsConfig *self)
 /**
  * lsobs_config_set_redact_regex:
  * @self: a config
- * @redact_regex: (nullable): the value, or %NULL for none
+ * @redact_regex: (nullable): a pattern in the syntax of #GRegex, or %NULL for none
  *
- * Sets the regular expression whose matches are hidden; see #LsobsConfig:redact-regex.
+ * Sets the regular expression whose matches are replaced with `[REDACTED]`; see
+ * #LsobsConfig:redact-regex.
  *
  * Since: 0.1
  */
@@ -1884,9 +1897,10 @@ lsobs_config_set_redact_regex (LsobsConfig *self, const char *redact_regex)
  * lsobs_config_get_redact_regex:
  * @self: a config
  *
- * Gets the regular expression whose matches are hidden.
+ * Gets the regular expression whose matches are replaced with `[REDACTED]`; see
+ * #LsobsConfig:redact-regex.
  *
- * Returns: (transfer none) (nullable): the value, as it was set
+ * Returns: (transfer none) (nullable): the pattern, as it was set, or %NULL
  *
  * Since: 0.1
  */
@@ -1901,9 +1915,9 @@ lsobs_config_get_redact_regex (LsobsConfig *self)
 /**
  * lsobs_config_set_sampler:
  * @self: a config
- * @sampler: (nullable): a sampler, or %NULL to go by the rate
+ * @sampler: (nullable): a sampler, or %NULL to use #LsobsConfig:sampling-rate
  *
- * Sets the sampler; see #LsobsConfig:sampler.
+ * Sets the sampler of the program; see #LsobsConfig:sampler.
  *
  * Since: 0.1
  */
@@ -1920,9 +1934,9 @@ lsobs_config_set_sampler (LsobsConfig *self, LsobsSampler *sampler)
  * lsobs_config_get_sampler:
  * @self: a config
  *
- * Gets the sampler.
+ * Gets the sampler of the program; see #LsobsConfig:sampler.
  *
- * Returns: (transfer none) (nullable): the sampler
+ * Returns: (transfer none) (nullable): the sampler, or %NULL if #LsobsConfig:sampling-rate is used
  *
  * Since: 0.1
  */
@@ -1937,7 +1951,7 @@ lsobs_config_get_sampler (LsobsConfig *self)
 /**
  * lsobs_config_set_sampling_rate:
  * @self: a config
- * @sampling_rate: a share, from 0 to 1
+ * @sampling_rate: a share, from 0.0 to 1.0
  *
  * Sets the share of traces that are sent; see #LsobsConfig:sampling-rate.
  *
@@ -1955,9 +1969,9 @@ lsobs_config_set_sampling_rate (LsobsConfig *self, double sampling_rate)
  * lsobs_config_get_sampling_rate:
  * @self: a config
  *
- * Gets the share of traces that are sent.
+ * Gets the share of traces that are sent; see #LsobsConfig:sampling-rate.
  *
- * Returns: the share, as it was set
+ * Returns: the share, as it was set; valid values are from 0.0 to 1.0
  *
  * Since: 0.1
  */
@@ -1972,9 +1986,9 @@ lsobs_config_get_sampling_rate (LsobsConfig *self)
 /**
  * lsobs_config_set_ingest_mode:
  * @self: a config
- * @ingest_mode: a mode
+ * @ingest_mode: the endpoints
  *
- * Sets which endpoints the runs are sent to; see #LsobsConfig:ingest-mode.
+ * Sets which endpoints of the service runs are sent to; see #LsobsConfig:ingest-mode.
  *
  * Since: 0.1
  */
@@ -1994,9 +2008,9 @@ lsobs_config_set_ingest_mode (LsobsConfig *self, LsobsIngestMode ingest_mode)
  * lsobs_config_get_ingest_mode:
  * @self: a config
  *
- * Gets which endpoints the runs are sent to.
+ * Gets which endpoints of the service runs are sent to; see #LsobsConfig:ingest-mode.
  *
- * Returns: the mode
+ * Returns: the endpoints
  *
  * Since: 0.1
  */
@@ -2011,9 +2025,9 @@ lsobs_config_get_ingest_mode (LsobsConfig *self)
 /**
  * lsobs_config_set_allow_plain_http:
  * @self: a config
- * @allow_plain_http: whether to allow it
+ * @allow_plain_http: %TRUE to allow plain HTTP
  *
- * Sets whether plain http may be used to other machines; see #LsobsConfig:allow-plain-http.
+ * Sets whether plain HTTP to other machines is allowed; see #LsobsConfig:allow-plain-http.
  *
  * Since: 0.1
  */
@@ -2029,9 +2043,9 @@ lsobs_config_set_allow_plain_http (LsobsConfig *self, gboolean allow_plain_http)
  * lsobs_config_get_allow_plain_http:
  * @self: a config
  *
- * Gets whether plain http may be used to other machines.
+ * Gets whether plain HTTP to other machines is allowed; see #LsobsConfig:allow-plain-http.
  *
- * Returns: %TRUE if it may
+ * Returns: %TRUE if plain HTTP is allowed
  *
  * Since: 0.1
  */
@@ -2048,8 +2062,8 @@ lsobs_config_get_allow_plain_http (LsobsConfig *self)
  * @self: a config
  * @ca_file: (nullable) (type filename): a path, in the encoding of file names, or %NULL
  *
- * Sets which authorities may vouch for the service; see #LsobsConfig:ca-file. The path is
- * read when something is sent, never here.
+ * Sets the file or directory with the authorities to trust; see #LsobsConfig:ca-file. This function
+ * does not read the path: it is read when something is sent.
  *
  * Since: 0.1
  */
@@ -2065,9 +2079,10 @@ lsobs_config_set_ca_file (LsobsConfig *self, const char *ca_file)
  * lsobs_config_get_ca_file:
  * @self: a config
  *
- * Gets which authorities may vouch for the service, as it was set.
+ * Gets the file or directory with the authorities to trust; see #LsobsConfig:ca-file.
  *
- * Returns: (nullable) (transfer none) (type filename): a path, or %NULL
+ * Returns: (nullable) (transfer none) (type filename): a path, as it was set, or %NULL if the
+ *   environment or the system decides
  *
  * Since: 0.1
  */
@@ -2082,10 +2097,9 @@ lsobs_config_get_ca_file (LsobsConfig *self)
 /**
  * lsobs_config_set_redact_secrets:
  * @self: a config
- * @redact_secrets: whether to look for secrets
+ * @redact_secrets: %TRUE to redact them
  *
- * Sets whether keys, tokens and passwords of well-known kinds are hidden; see
- * #LsobsConfig:redact-secrets.
+ * Sets whether secrets of well-known kinds are redacted; see #LsobsConfig:redact-secrets.
  *
  * Since: 0.1
  */
@@ -2101,9 +2115,9 @@ lsobs_config_set_redact_secrets (LsobsConfig *self, gboolean redact_secrets)
  * lsobs_config_get_redact_secrets:
  * @self: a config
  *
- * Gets whether keys, tokens and passwords of well-known kinds are hidden.
+ * Gets whether secrets of well-known kinds are redacted; see #LsobsConfig:redact-secrets.
  *
- * Returns: %TRUE if so
+ * Returns: %TRUE if they are redacted
  *
  * Since: 0.1
  */
@@ -2118,11 +2132,10 @@ lsobs_config_get_redact_secrets (LsobsConfig *self)
 /**
  * lsobs_config_set_redact_pairs:
  * @self: a config
- * @redact_pairs: whether to look for pairs
+ * @redact_pairs: %TRUE to redact values in pairs
  *
- * Sets whether a value is hidden that has its name in another member, as in
- * `{"name": "password", "value": "x"}`, if that name is one of
- * lsobs_config_add_redact_key(); see #LsobsConfig:redact-pairs.
+ * Sets whether the names of lsobs_config_add_redact_key() also apply to pairs of name and value;
+ * see #LsobsConfig:redact-pairs.
  *
  * Since: 0.1
  */
@@ -2138,9 +2151,10 @@ lsobs_config_set_redact_pairs (LsobsConfig *self, gboolean redact_pairs)
  * lsobs_config_get_redact_pairs:
  * @self: a config
  *
- * Gets whether values are hidden that have their names in another member.
+ * Gets whether the names of lsobs_config_add_redact_key() also apply to pairs of name and value;
+ * see #LsobsConfig:redact-pairs.
  *
- * Returns: %TRUE if so
+ * Returns: %TRUE if they apply to pairs
  *
  * Since: 0.1
  */
@@ -2155,10 +2169,9 @@ lsobs_config_get_redact_pairs (LsobsConfig *self)
 /**
  * lsobs_config_set_hide_inputs:
  * @self: a config
- * @hide_inputs: whether to hide them
+ * @hide_inputs: %TRUE to leave them out
  *
- * Sets whether inputs are hidden altogether; see
- * #LsobsConfig:hide-inputs.
+ * Sets whether the inputs of each run are left out; see #LsobsConfig:hide-inputs.
  *
  * Since: 0.1
  */
@@ -2174,9 +2187,9 @@ lsobs_config_set_hide_inputs (LsobsConfig *self, gboolean hide_inputs)
  * lsobs_config_get_hide_inputs:
  * @self: a config
  *
- * Gets whether inputs are hidden altogether.
+ * Gets whether the inputs of each run are left out; see #LsobsConfig:hide-inputs.
  *
- * Returns: %TRUE if so
+ * Returns: %TRUE if they are left out
  *
  * Since: 0.1
  */
@@ -2191,10 +2204,9 @@ lsobs_config_get_hide_inputs (LsobsConfig *self)
 /**
  * lsobs_config_set_hide_outputs:
  * @self: a config
- * @hide_outputs: whether to hide them
+ * @hide_outputs: %TRUE to leave them out
  *
- * Sets whether outputs are hidden altogether; see
- * #LsobsConfig:hide-outputs.
+ * Sets whether the outputs of each run are left out; see #LsobsConfig:hide-outputs.
  *
  * Since: 0.1
  */
@@ -2210,9 +2222,9 @@ lsobs_config_set_hide_outputs (LsobsConfig *self, gboolean hide_outputs)
  * lsobs_config_get_hide_outputs:
  * @self: a config
  *
- * Gets whether outputs are hidden altogether.
+ * Gets whether the outputs of each run are left out; see #LsobsConfig:hide-outputs.
  *
- * Returns: %TRUE if so
+ * Returns: %TRUE if they are left out
  *
  * Since: 0.1
  */
@@ -2227,10 +2239,9 @@ lsobs_config_get_hide_outputs (LsobsConfig *self)
 /**
  * lsobs_config_set_hide_metadata:
  * @self: a config
- * @hide_metadata: whether to hide it
+ * @hide_metadata: %TRUE to leave them out
  *
- * Sets whether metadata is hidden altogether; see
- * #LsobsConfig:hide-metadata.
+ * Sets whether the metadata of each run are left out; see #LsobsConfig:hide-metadata.
  *
  * Since: 0.1
  */
@@ -2246,9 +2257,9 @@ lsobs_config_set_hide_metadata (LsobsConfig *self, gboolean hide_metadata)
  * lsobs_config_get_hide_metadata:
  * @self: a config
  *
- * Gets whether metadata is hidden altogether.
+ * Gets whether the metadata of each run are left out; see #LsobsConfig:hide-metadata.
  *
- * Returns: %TRUE if so
+ * Returns: %TRUE if they are left out
  *
  * Since: 0.1
  */
@@ -2263,10 +2274,9 @@ lsobs_config_get_hide_metadata (LsobsConfig *self)
 /**
  * lsobs_config_set_attach_inline_data:
  * @self: a config
- * @attach_inline_data: whether to attach it
+ * @attach_inline_data: %TRUE to make attachments of them
  *
- * Sets whether files in the inputs of runs become attachments; see
- * #LsobsConfig:attach-inline-data.
+ * Sets whether files in the inputs of runs become attachments; see #LsobsConfig:attach-inline-data.
  *
  * Since: 0.1
  */
@@ -2282,9 +2292,9 @@ lsobs_config_set_attach_inline_data (LsobsConfig *self, gboolean attach_inline_d
  * lsobs_config_get_attach_inline_data:
  * @self: a config
  *
- * Gets whether files in the inputs of runs become attachments.
+ * Gets whether files in the inputs of runs become attachments; see #LsobsConfig:attach-inline-data.
  *
- * Returns: %TRUE if so
+ * Returns: %TRUE if they become attachments
  *
  * Since: 0.1
  */
@@ -2299,9 +2309,9 @@ lsobs_config_get_attach_inline_data (LsobsConfig *self)
 /**
  * lsobs_config_set_compression:
  * @self: a config
- * @compression: when and how
+ * @compression: the kind of compression
  *
- * Sets how request bodies are compressed; see #LsobsConfig:compression.
+ * Sets how the bodies of requests are compressed; see #LsobsConfig:compression.
  *
  * Since: 0.1
  */
@@ -2322,9 +2332,9 @@ lsobs_config_set_compression (LsobsConfig *self, LsobsCompression compression)
  * lsobs_config_get_compression:
  * @self: a config
  *
- * Gets how request bodies are compressed.
+ * Gets how the bodies of requests are compressed; see #LsobsConfig:compression.
  *
- * Returns: a way
+ * Returns: the kind of compression
  *
  * Since: 0.1
  */
@@ -2339,9 +2349,9 @@ lsobs_config_get_compression (LsobsConfig *self)
 /**
  * lsobs_config_set_compression_level:
  * @self: a config
- * @compression_level: from 1 to 22
+ * @compression_level: the level, from 1 to 22
  *
- * Sets how hard request bodies are compressed; see #LsobsConfig:compression-level.
+ * Sets the compression level; see #LsobsConfig:compression-level.
  *
  * Since: 0.1
  */
@@ -2357,9 +2367,9 @@ lsobs_config_set_compression_level (LsobsConfig *self, gint64 compression_level)
  * lsobs_config_get_compression_level:
  * @self: a config
  *
- * Gets how hard request bodies are compressed.
+ * Gets the compression level; see #LsobsConfig:compression-level.
  *
- * Returns: a number
+ * Returns: the level, as it was set; valid levels are from 1 to 22
  *
  * Since: 0.1
  */
@@ -2374,9 +2384,9 @@ lsobs_config_get_compression_level (LsobsConfig *self)
 /**
  * lsobs_config_set_tracing_enabled:
  * @self: a config
- * @tracing_enabled: whether to trace
+ * @tracing_enabled: %TRUE to trace
  *
- * Sets whether anything is traced at all; see #LsobsConfig:tracing-enabled.
+ * Sets whether observers of this config trace; see #LsobsConfig:tracing-enabled.
  *
  * Since: 0.1
  */
@@ -2392,9 +2402,9 @@ lsobs_config_set_tracing_enabled (LsobsConfig *self, gboolean tracing_enabled)
  * lsobs_config_get_tracing_enabled:
  * @self: a config
  *
- * Gets whether anything is traced at all.
+ * Gets whether observers of this config trace; see #LsobsConfig:tracing-enabled.
  *
- * Returns: %TRUE if so
+ * Returns: %TRUE if they trace
  *
  * Since: 0.1
  */
@@ -2409,9 +2419,10 @@ lsobs_config_get_tracing_enabled (LsobsConfig *self)
 /**
  * lsobs_config_set_trust_incoming_headers:
  * @self: a config
- * @trust_incoming_headers: whether to trust them
+ * @trust_incoming_headers: %TRUE to trust these headers
  *
- * Sets whether traces of other processes are continued; see #LsobsConfig:trust-incoming-headers.
+ * Sets whether the headers of an incoming request may say which trace a run belongs to; see
+ * #LsobsConfig:trust-incoming-headers.
  *
  * Since: 0.1
  */
@@ -2427,9 +2438,10 @@ lsobs_config_set_trust_incoming_headers (LsobsConfig *self, gboolean trust_incom
  * lsobs_config_get_trust_incoming_headers:
  * @self: a config
  *
- * Gets whether traces of other processes are continued.
+ * Gets whether the headers of an incoming request may say which trace a run belongs to; see
+ * #LsobsConfig:trust-incoming-headers.
  *
- * Returns: %TRUE if so
+ * Returns: %TRUE if they may
  *
  * Since: 0.1
  */
@@ -2446,7 +2458,7 @@ lsobs_config_get_trust_incoming_headers (LsobsConfig *self)
  * @self: a config
  * @failed_traces_dir: (nullable) (type filename): a path, in the encoding of file names, or %NULL
  *
- * Sets where lost batches are written to; see #LsobsConfig:failed-traces-dir.
+ * Sets the directory for batches that are lost; see #LsobsConfig:failed-traces-dir.
  *
  * Since: 0.1
  */
@@ -2462,9 +2474,10 @@ lsobs_config_set_failed_traces_dir (LsobsConfig *self, const char *failed_traces
  * lsobs_config_get_failed_traces_dir:
  * @self: a config
  *
- * Gets where lost batches are written to.
+ * Gets the directory for batches that are lost; see #LsobsConfig:failed-traces-dir.
  *
- * Returns: (nullable) (transfer none) (type filename): a path, or %NULL
+ * Returns: (nullable) (transfer none) (type filename): a path, as it was set, or %NULL if lost
+ *   batches are discarded
  *
  * Since: 0.1
  */
@@ -2479,9 +2492,10 @@ lsobs_config_get_failed_traces_dir (LsobsConfig *self)
 /**
  * lsobs_config_set_failed_traces_max_bytes:
  * @self: a config
- * @failed_traces_max_bytes: a number of bytes
+ * @failed_traces_max_bytes: a number of bytes, at least 1
  *
- * Sets how large lost batches may become on disk; see #LsobsConfig:failed-traces-max-bytes.
+ * Sets the maximum size of all files with lost batches, in bytes; see
+ * #LsobsConfig:failed-traces-max-bytes.
  *
  * Since: 0.1
  */
@@ -2497,9 +2511,10 @@ lsobs_config_set_failed_traces_max_bytes (LsobsConfig *self, gint64 failed_trace
  * lsobs_config_get_failed_traces_max_bytes:
  * @self: a config
  *
- * Gets how large lost batches may become on disk.
+ * Gets the maximum size of all files with lost batches, in bytes; see
+ * #LsobsConfig:failed-traces-max-bytes.
  *
- * Returns: a number
+ * Returns: a number of bytes, as it was set
  *
  * Since: 0.1
  */
@@ -2516,7 +2531,7 @@ lsobs_config_get_failed_traces_max_bytes (LsobsConfig *self)
  * @self: a config
  * @spool_dir: (nullable) (type filename): a path, in the encoding of file names, or %NULL
  *
- * Sets where traces wait that the service does not take now; see #LsobsConfig:spool-dir.
+ * Sets the directory of the spool; see #LsobsConfig:spool-dir.
  *
  * Since: 0.1
  */
@@ -2532,9 +2547,9 @@ lsobs_config_set_spool_dir (LsobsConfig *self, const char *spool_dir)
  * lsobs_config_get_spool_dir:
  * @self: a config
  *
- * Gets where traces wait that the service does not take now.
+ * Gets the directory of the spool; see #LsobsConfig:spool-dir.
  *
- * Returns: (nullable) (transfer none) (type filename): a path, or %NULL
+ * Returns: (nullable) (transfer none) (type filename): a path, as it was set, or %NULL
  *
  * Since: 0.1
  */
@@ -2549,9 +2564,10 @@ lsobs_config_get_spool_dir (LsobsConfig *self)
 /**
  * lsobs_config_set_spool_enabled:
  * @self: a config
- * @spool_enabled: whether there is a spool in any case
+ * @spool_enabled: %TRUE to have a spool in any case
  *
- * Sets whether there is a spool even if no directory is set; see #LsobsConfig:spool-enabled.
+ * Sets whether there is a spool even if #LsobsConfig:spool-dir is %NULL; see
+ * #LsobsConfig:spool-enabled.
  *
  * Since: 0.1
  */
@@ -2567,9 +2583,10 @@ lsobs_config_set_spool_enabled (LsobsConfig *self, gboolean spool_enabled)
  * lsobs_config_get_spool_enabled:
  * @self: a config
  *
- * Gets whether there is a spool even if no directory is set.
+ * Gets whether there is a spool even if #LsobsConfig:spool-dir is %NULL; see
+ * #LsobsConfig:spool-enabled.
  *
- * Returns: %TRUE if so
+ * Returns: %TRUE if there is a spool in any case
  *
  * Since: 0.1
  */
@@ -2584,9 +2601,9 @@ lsobs_config_get_spool_enabled (LsobsConfig *self)
 /**
  * lsobs_config_set_spool_max_bytes:
  * @self: a config
- * @spool_max_bytes: a number of bytes
+ * @spool_max_bytes: a number of bytes, at least 1
  *
- * Sets how large the files in the spool may become; see #LsobsConfig:spool-max-bytes.
+ * Sets the maximum size of all files in the spool, in bytes; see #LsobsConfig:spool-max-bytes.
  *
  * Since: 0.1
  */
@@ -2602,9 +2619,9 @@ lsobs_config_set_spool_max_bytes (LsobsConfig *self, gint64 spool_max_bytes)
  * lsobs_config_get_spool_max_bytes:
  * @self: a config
  *
- * Gets how large the files in the spool may become.
+ * Gets the maximum size of all files in the spool, in bytes; see #LsobsConfig:spool-max-bytes.
  *
- * Returns: a number
+ * Returns: a number of bytes, as it was set
  *
  * Since: 0.1
  */
@@ -2619,9 +2636,9 @@ lsobs_config_get_spool_max_bytes (LsobsConfig *self)
 /**
  * lsobs_config_set_spool_max_files:
  * @self: a config
- * @spool_max_files: a number of files
+ * @spool_max_files: a number of files, from 1 to 10000000
  *
- * Sets how many files the spool may hold; see #LsobsConfig:spool-max-files.
+ * Sets the maximum number of files in the spool; see #LsobsConfig:spool-max-files.
  *
  * Since: 0.1
  */
@@ -2637,9 +2654,9 @@ lsobs_config_set_spool_max_files (LsobsConfig *self, gint64 spool_max_files)
  * lsobs_config_get_spool_max_files:
  * @self: a config
  *
- * Gets how many files the spool may hold.
+ * Gets the maximum number of files in the spool; see #LsobsConfig:spool-max-files.
  *
- * Returns: a number
+ * Returns: a number of files, as it was set
  *
  * Since: 0.1
  */
@@ -2654,9 +2671,10 @@ lsobs_config_get_spool_max_files (LsobsConfig *self)
 /**
  * lsobs_config_set_spool_max_age:
  * @self: a config
- * @spool_max_age: a time in milliseconds
+ * @spool_max_age: a number of milliseconds, from 1000 to 31536000000
  *
- * Sets how long traces may wait in the spool; see #LsobsConfig:spool-max-age.
+ * Sets the longest time that traces wait in the spool, in milliseconds; see
+ * #LsobsConfig:spool-max-age.
  *
  * Since: 0.1
  */
@@ -2672,9 +2690,10 @@ lsobs_config_set_spool_max_age (LsobsConfig *self, gint64 spool_max_age)
  * lsobs_config_get_spool_max_age:
  * @self: a config
  *
- * Gets how long traces may wait in the spool.
+ * Gets the longest time that traces wait in the spool, in milliseconds; see
+ * #LsobsConfig:spool-max-age.
  *
- * Returns: a number
+ * Returns: a number of milliseconds, as it was set
  *
  * Since: 0.1
  */
@@ -2689,9 +2708,10 @@ lsobs_config_get_spool_max_age (LsobsConfig *self)
 /**
  * lsobs_config_set_spool_delay:
  * @self: a config
- * @spool_delay: a time in milliseconds
+ * @spool_delay: a number of milliseconds, from 0 to 86400000
  *
- * Sets how long records wait for a service that is away before they go to the spool; see #LsobsConfig:spool-delay.
+ * Sets how long records wait for a service that is away, before they go to the spool, in
+ * milliseconds; see #LsobsConfig:spool-delay.
  *
  * Since: 0.1
  */
@@ -2707,9 +2727,10 @@ lsobs_config_set_spool_delay (LsobsConfig *self, gint64 spool_delay)
  * lsobs_config_get_spool_delay:
  * @self: a config
  *
- * Gets how long records wait for a service that is away before they go to the spool.
+ * Gets how long records wait for a service that is away, before they go to the spool, in
+ * milliseconds; see #LsobsConfig:spool-delay.
  *
- * Returns: a number
+ * Returns: a number of milliseconds, as it was set
  *
  * Since: 0.1
  */
@@ -2724,9 +2745,9 @@ lsobs_config_get_spool_delay (LsobsConfig *self)
 /**
  * lsobs_config_set_revision_id:
  * @self: a config
- * @revision_id: (nullable): a name, such as that of a commit, or %NULL
+ * @revision_id: (nullable): a revision, such as a commit, in UTF-8, or %NULL
  *
- * Sets which revision of the program this is; see #LsobsConfig:revision-id.
+ * Sets the revision of the program; see #LsobsConfig:revision-id.
  *
  * Since: 0.1
  */
@@ -2742,9 +2763,9 @@ lsobs_config_set_revision_id (LsobsConfig *self, const char *revision_id)
  * lsobs_config_get_revision_id:
  * @self: a config
  *
- * Gets which revision of the program this is.
+ * Gets the revision of the program; see #LsobsConfig:revision-id.
  *
- * Returns: (nullable) (transfer none): a text, or %NULL
+ * Returns: (nullable) (transfer none): the revision, as it was set, or %NULL
  *
  * Since: 0.1
  */
@@ -2759,9 +2780,10 @@ lsobs_config_get_revision_id (LsobsConfig *self)
 /**
  * lsobs_config_set_flush_interval:
  * @self: a config
- * @flush_interval: the number
+ * @flush_interval: a number of milliseconds, from 1 to 86400000
  *
- * Sets the longest time that a record waits before it is sent, in milliseconds; see #LsobsConfig:flush-interval.
+ * Sets the longest time that a record waits in the queue before it is sent, in milliseconds; see
+ * #LsobsConfig:flush-interval.
  *
  * Since: 0.1
  */
@@ -2777,9 +2799,10 @@ lsobs_config_set_flush_interval (LsobsConfig *self, gint64 flush_interval)
  * lsobs_config_get_flush_interval:
  * @self: a config
  *
- * Gets the longest time that a record waits before it is sent, in milliseconds.
+ * Gets the longest time that a record waits in the queue before it is sent, in milliseconds; see
+ * #LsobsConfig:flush-interval.
  *
- * Returns: the number, as it was set
+ * Returns: a number of milliseconds, as it was set
  *
  * Since: 0.1
  */
@@ -2794,9 +2817,9 @@ lsobs_config_get_flush_interval (LsobsConfig *self)
 /**
  * lsobs_config_set_max_batch_size:
  * @self: a config
- * @max_batch_size: the number
+ * @max_batch_size: a number of records, from 1 to 10000
  *
- * Sets the maximum number of records in a request; see #LsobsConfig:max-batch-size.
+ * Sets the maximum number of records in a batch; see #LsobsConfig:max-batch-size.
  *
  * Since: 0.1
  */
@@ -2812,9 +2835,9 @@ lsobs_config_set_max_batch_size (LsobsConfig *self, gint64 max_batch_size)
  * lsobs_config_get_max_batch_size:
  * @self: a config
  *
- * Gets the maximum number of records in a request.
+ * Gets the maximum number of records in a batch; see #LsobsConfig:max-batch-size.
  *
- * Returns: the number, as it was set
+ * Returns: a number of records, as it was set
  *
  * Since: 0.1
  */
@@ -2829,9 +2852,10 @@ lsobs_config_get_max_batch_size (LsobsConfig *self)
 /**
  * lsobs_config_set_max_batch_bytes:
  * @self: a config
- * @max_batch_bytes: the number
+ * @max_batch_bytes: a number of bytes, from 65536 to 104857600
  *
- * Sets the maximum size of the body of a request, in bytes; see #LsobsConfig:max-batch-bytes.
+ * Sets the maximum size of the body of a request before compression, in bytes; see
+ * #LsobsConfig:max-batch-bytes.
  *
  * Since: 0.1
  */
@@ -2847,9 +2871,10 @@ lsobs_config_set_max_batch_bytes (LsobsConfig *self, gint64 max_batch_bytes)
  * lsobs_config_get_max_batch_bytes:
  * @self: a config
  *
- * Gets the maximum size of the body of a request, in bytes.
+ * Gets the maximum size of the body of a request before compression, in bytes; see
+ * #LsobsConfig:max-batch-bytes.
  *
- * Returns: the number, as it was set
+ * Returns: a number of bytes, as it was set
  *
  * Since: 0.1
  */
@@ -2864,9 +2889,9 @@ lsobs_config_get_max_batch_bytes (LsobsConfig *self)
 /**
  * lsobs_config_set_queue_capacity:
  * @self: a config
- * @queue_capacity: the number
+ * @queue_capacity: a number of records, from 1 to 10000000
  *
- * Sets the maximum number of records that wait; see #LsobsConfig:queue-capacity.
+ * Sets the maximum number of records in the queue; see #LsobsConfig:queue-capacity.
  *
  * Since: 0.1
  */
@@ -2882,9 +2907,9 @@ lsobs_config_set_queue_capacity (LsobsConfig *self, gint64 queue_capacity)
  * lsobs_config_get_queue_capacity:
  * @self: a config
  *
- * Gets the maximum number of records that wait.
+ * Gets the maximum number of records in the queue; see #LsobsConfig:queue-capacity.
  *
- * Returns: the number, as it was set
+ * Returns: a number of records, as it was set
  *
  * Since: 0.1
  */
@@ -2899,9 +2924,9 @@ lsobs_config_get_queue_capacity (LsobsConfig *self)
 /**
  * lsobs_config_set_max_queue_bytes:
  * @self: a config
- * @max_queue_bytes: the number
+ * @max_queue_bytes: a number of bytes, at least 4096
  *
- * Sets the maximum memory of the waiting records, in bytes; see #LsobsConfig:max-queue-bytes.
+ * Sets the maximum memory of the records in the queue, in bytes; see #LsobsConfig:max-queue-bytes.
  *
  * Since: 0.1
  */
@@ -2917,9 +2942,9 @@ lsobs_config_set_max_queue_bytes (LsobsConfig *self, gint64 max_queue_bytes)
  * lsobs_config_get_max_queue_bytes:
  * @self: a config
  *
- * Gets the maximum memory of the waiting records, in bytes.
+ * Gets the maximum memory of the records in the queue, in bytes; see #LsobsConfig:max-queue-bytes.
  *
- * Returns: the number, as it was set
+ * Returns: a number of bytes, as it was set
  *
  * Since: 0.1
  */
@@ -2934,9 +2959,10 @@ lsobs_config_get_max_queue_bytes (LsobsConfig *self)
 /**
  * lsobs_config_set_max_string_bytes:
  * @self: a config
- * @max_string_bytes: the number
+ * @max_string_bytes: a number of bytes, from 1 to 1073741824
  *
- * Sets the maximum length of a string in a payload, in bytes; see #LsobsConfig:max-string-bytes.
+ * Sets the maximum length of a string in a payload, in bytes of UTF-8; see
+ * #LsobsConfig:max-string-bytes.
  *
  * Since: 0.1
  */
@@ -2952,9 +2978,10 @@ lsobs_config_set_max_string_bytes (LsobsConfig *self, gint64 max_string_bytes)
  * lsobs_config_get_max_string_bytes:
  * @self: a config
  *
- * Gets the maximum length of a string in a payload, in bytes.
+ * Gets the maximum length of a string in a payload, in bytes of UTF-8; see
+ * #LsobsConfig:max-string-bytes.
  *
- * Returns: the number, as it was set
+ * Returns: a number of bytes, as it was set
  *
  * Since: 0.1
  */
@@ -2969,9 +2996,9 @@ lsobs_config_get_max_string_bytes (LsobsConfig *self)
 /**
  * lsobs_config_set_max_in_flight:
  * @self: a config
- * @max_in_flight: the number
+ * @max_in_flight: a number of requests, from 1 to 64
  *
- * Sets the maximum number of requests under way; see #LsobsConfig:max-in-flight.
+ * Sets the maximum number of requests at the same time; see #LsobsConfig:max-in-flight.
  *
  * Since: 0.1
  */
@@ -2987,9 +3014,9 @@ lsobs_config_set_max_in_flight (LsobsConfig *self, gint64 max_in_flight)
  * lsobs_config_get_max_in_flight:
  * @self: a config
  *
- * Gets the maximum number of requests under way.
+ * Gets the maximum number of requests at the same time; see #LsobsConfig:max-in-flight.
  *
- * Returns: the number, as it was set
+ * Returns: a number of requests, as it was set
  *
  * Since: 0.1
  */
@@ -3004,9 +3031,9 @@ lsobs_config_get_max_in_flight (LsobsConfig *self)
 /**
  * lsobs_config_set_max_attempts:
  * @self: a config
- * @max_attempts: the number
+ * @max_attempts: a number of attempts, from 1 to 100
  *
- * Sets the maximum number of attempts of a request; see #LsobsConfig:max-attempts.
+ * Sets the maximum number of attempts for a request; see #LsobsConfig:max-attempts.
  *
  * Since: 0.1
  */
@@ -3022,9 +3049,9 @@ lsobs_config_set_max_attempts (LsobsConfig *self, gint64 max_attempts)
  * lsobs_config_get_max_attempts:
  * @self: a config
  *
- * Gets the maximum number of attempts of a request.
+ * Gets the maximum number of attempts for a request; see #LsobsConfig:max-attempts.
  *
- * Returns: the number, as it was set
+ * Returns: a number of attempts, as it was set
  *
  * Since: 0.1
  */
@@ -3039,9 +3066,10 @@ lsobs_config_get_max_attempts (LsobsConfig *self)
 /**
  * lsobs_config_set_retry_delay:
  * @self: a config
- * @retry_delay: the number
+ * @retry_delay: a number of milliseconds, from 1 to 60000
  *
- * Sets how long to wait before the first retry, in milliseconds; see #LsobsConfig:retry-delay.
+ * Sets the delay before the second attempt for a request, in milliseconds; see
+ * #LsobsConfig:retry-delay.
  *
  * Since: 0.1
  */
@@ -3057,9 +3085,10 @@ lsobs_config_set_retry_delay (LsobsConfig *self, gint64 retry_delay)
  * lsobs_config_get_retry_delay:
  * @self: a config
  *
- * Gets how long to wait before the first retry, in milliseconds.
+ * Gets the delay before the second attempt for a request, in milliseconds; see
+ * #LsobsConfig:retry-delay.
  *
- * Returns: the number, as it was set
+ * Returns: a number of milliseconds, as it was set
  *
  * Since: 0.1
  */
@@ -3074,9 +3103,9 @@ lsobs_config_get_retry_delay (LsobsConfig *self)
 /**
  * lsobs_config_set_request_timeout:
  * @self: a config
- * @request_timeout: the number
+ * @request_timeout: a number of milliseconds, from 10 to 3600000
  *
- * Sets how long one attempt of a request may take, in milliseconds; see #LsobsConfig:request-timeout.
+ * Sets the timeout of one attempt, in milliseconds; see #LsobsConfig:request-timeout.
  *
  * Since: 0.1
  */
@@ -3092,9 +3121,9 @@ lsobs_config_set_request_timeout (LsobsConfig *self, gint64 request_timeout)
  * lsobs_config_get_request_timeout:
  * @self: a config
  *
- * Gets how long one attempt of a request may take, in milliseconds.
+ * Gets the timeout of one attempt, in milliseconds; see #LsobsConfig:request-timeout.
  *
- * Returns: the number, as it was set
+ * Returns: a number of milliseconds, as it was set
  *
  * Since: 0.1
  */
@@ -3109,10 +3138,10 @@ lsobs_config_get_request_timeout (LsobsConfig *self)
 /**
  * lsobs_config_set_shutdown_timeout:
  * @self: a config
- * @shutdown_timeout: the number
+ * @shutdown_timeout: a number of milliseconds, from 0 to 3600000
  *
- * Sets how long what waits may be sent after the last unref, in milliseconds; see
- * #LsobsConfig:shutdown-timeout.
+ * Sets how long records are still sent after the last unref of an observer or exporter, in
+ * milliseconds; see #LsobsConfig:shutdown-timeout.
  *
  * Since: 0.1
  */
@@ -3128,9 +3157,10 @@ lsobs_config_set_shutdown_timeout (LsobsConfig *self, gint64 shutdown_timeout)
  * lsobs_config_get_shutdown_timeout:
  * @self: a config
  *
- * Gets how long what waits may be sent after the last unref, in milliseconds.
+ * Gets how long records are still sent after the last unref of an observer or exporter, in
+ * milliseconds; see #LsobsConfig:shutdown-timeout.
  *
- * Returns: the number, as it was set
+ * Returns: a number of milliseconds, as it was set
  *
  * Since: 0.1
  */
@@ -3145,7 +3175,7 @@ lsobs_config_get_shutdown_timeout (LsobsConfig *self)
 /**
  * lsobs_config_set_exit_timeout:
  * @self: a config
- * @exit_timeout: the number
+ * @exit_timeout: a number of milliseconds, from 0 to 3600000
  *
  * Sets how long the end of the program waits for delivery, in milliseconds; see
  * #LsobsConfig:exit-timeout.
@@ -3164,9 +3194,10 @@ lsobs_config_set_exit_timeout (LsobsConfig *self, gint64 exit_timeout)
  * lsobs_config_get_exit_timeout:
  * @self: a config
  *
- * Gets how long the end of the program waits for delivery, in milliseconds.
+ * Gets how long the end of the program waits for delivery, in milliseconds; see
+ * #LsobsConfig:exit-timeout.
  *
- * Returns: the number, as it was set
+ * Returns: a number of milliseconds, as it was set
  *
  * Since: 0.1
  */
@@ -3181,33 +3212,29 @@ lsobs_config_get_exit_timeout (LsobsConfig *self)
 /**
  * lsobs_config_add_redact_rule:
  * @self: a config
- * @pattern: a regular expression, as of #GRegex
- * @replacement: (nullable): what takes the place of each match, or %NULL for
- *   `[REDACTED]`; it may refer to groups of the pattern, such as `\1` or
- *   `\g<name>`, as that of g_regex_replace() does
+ * @pattern: a regular expression, in the syntax of #GRegex
+ * @replacement: (nullable): the text that replaces each match, or %NULL for `[REDACTED]`; as in
+ *   g_regex_replace(), it may refer to groups of the pattern, such as `\1` or `\g<name>`
  *
- * Adds a rule to those that are applied to each string of inputs, outputs, errors,
- * metadata, tags and events, at any depth. First comes #LsobsConfig:redact-regex,
- * then the rules in the order in which they were added, then those of
- * #LsobsConfig:redact-secrets. Each is applied once: what it has put in place of a
- * match it does not search again, but those after it do. Strings with escapes, such as
- * JSON in a string, are then searched once more without them: what is found there is
- * replaced as well. A number is a string if it is sent as one, as it is too large.
+ * Adds a rule for redaction. The rule is applied to each string of the inputs, outputs, errors,
+ * metadata, tags and events, at any depth. The order is: #LsobsConfig:redact-regex; then the rules
+ * of this function in the order in which they were added; then #LsobsConfig:redact-secrets. Each
+ * rule is applied once. A rule does not search its own replacements, but the following rules do. If
+ * a string has escapes, such as JSON in a string, it is also searched without its escapes, and what
+ * is found is replaced. A number that is too large for JSON is sent as a string, and is searched,
+ * too.
  *
- * A pattern that takes too long on a string is given up, and the whole string
- * becomes `[REDACTED]`, or @replacement when that refers to no group; this is counted
- * by %LSOBS_COUNTER_REDACTION_FAILURES. The same happens to all further strings of a
- * record when the patterns have used up the CPU time that they may take for it: 100
- * milliseconds, and 200 nanoseconds for each byte that is searched. Patterns that
- * certainly take time in proportion to the length of a string are not stopped, and
- * cost the least. A pattern is one of those if it has no back reference, and each
- * repetition without an upper bound, such as `[0-9]+`, is at its end, comes after a
- * character that cannot be in it, as in `acme-[0-9]+-x`, or begins the pattern and is
- * followed by such a character, as in `[a-z]+@`.
+ * If a pattern takes too long for a string, the whole string becomes `[REDACTED]`, or @replacement
+ * if that refers to no group. %LSOBS_COUNTER_REDACTION_FAILURES counts this. For each record, the
+ * patterns may use 100 milliseconds of CPU time, plus 200 nanoseconds for each byte that is
+ * searched. When this time is used up, all further strings of the record are replaced in the same
+ * way. A pattern whose time is certainly proportional to the length of the string is never stopped,
+ * and costs the least. Such a pattern has no back reference, and each repetition without an upper
+ * bound, such as `[0-9]+`, is at its end, comes after a character that cannot be in it, as in
+ * `acme-[0-9]+-x`, or begins the pattern and is followed by such a character, as in `[a-z]+@`.
  *
- * Whether @pattern and @replacement make sense is checked by
- * lsobs_config_validate(); the message names the rule by its number, from 1, and
- * shows nothing of it.
+ * lsobs_config_validate() checks @pattern and @replacement. Its message has the number of the rule,
+ * which starts at 1, and no part of the rule.
  *
  * Since: 0.1
  */
@@ -3229,7 +3256,7 @@ lsobs_config_add_redact_rule (LsobsConfig *self, const char *pattern, const char
  * lsobs_config_clear_redact_rules:
  * @self: a config
  *
- * Forgets all rules of lsobs_config_add_redact_rule().
+ * Removes all rules of lsobs_config_add_redact_rule().
  *
  * Since: 0.1
  */
@@ -3246,23 +3273,24 @@ lsobs_config_clear_redact_rules (LsobsConfig *self)
  * @self: a config
  * @name: the name of a member of a JSON object
  *
- * Has `[REDACTED]` sent in place of the value, of whatever type it is, of each
- * member with this name in inputs, outputs, metadata and the details of events, at
- * any depth. Names are compared without case, `-`, `_`, white space, and characters that
- * have no width: `api_key` stands for `API-Key` and `apiKey`, too.
+ * Adds the name of a member whose values are redacted. In the inputs, outputs, metadata and the
+ * details of events, at any depth, `[REDACTED]` replaces the value of each member with this name,
+ * of any type. The comparison ignores case, `-`, `_`, white space, and characters that have no
+ * width: `api_key` matches `API-Key` and `apiKey`.
  *
- * Such members are also found in JSON that is in a string, such as the arguments of a tool,
- * even if that has several lines, is escaped once more, is cut, or is among other words.
- * There, names have quotes, double or single ones; if the end of a value is missing, the
- * rest of the string is hidden.
+ * Such members are also found in JSON that is in a string, such as the arguments of a tool call.
+ * This works if the JSON has several lines, if it is escaped again, if it is cut, or if it is
+ * between other words. The names must be in double or single quotes there. If the end of a value is
+ * missing, the rest of the string is redacted.
  *
- * Ready JSON that turns out not to be JSON is then hidden altogether, and counted by
- * %LSOBS_COUNTER_REDACTION_FAILURES. Several values of JSON, such as one in each line, are
- * sent as a string, in which the members are hidden.
+ * If redact keys are set, a payload that is given as JSON text but is not JSON is redacted as a
+ * whole, and counted by %LSOBS_COUNTER_REDACTION_FAILURES. Text with several JSON values, such as
+ * one value on each line, is sent as a string in which the members are redacted.
  *
- * #LsobsConfig:redact-pairs has the name count in `{"name": …, "value": …}` as well.
+ * With #LsobsConfig:redact-pairs, the name also applies to pairs such as
+ * `{"name": …, "value": …}`.
  *
- * A name that is not UTF-8 is found by lsobs_config_validate().
+ * If @name is not UTF-8, lsobs_config_validate() fails.
  *
  * Since: 0.1
  */
@@ -3279,7 +3307,7 @@ lsobs_config_add_redact_key (LsobsConfig *self, const char *name)
  * lsobs_config_clear_redact_keys:
  * @self: a config
  *
- * Forgets all names of lsobs_config_add_redact_key().
+ * Removes all names of lsobs_config_add_redact_key().
  *
  * Since: 0.1
  */
@@ -3294,18 +3322,18 @@ lsobs_config_clear_redact_keys (LsobsConfig *self)
 /**
  * lsobs_config_set_redact_func:
  * @self: a config
- * @func: (nullable) (scope notified) (closure user_data) (destroy notify): a function,
- *   or %NULL for none
- * @user_data: data for @func
- * @notify: (nullable): frees @user_data
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): the function, or %NULL
+ *   to remove it
+ * @user_data: the data for @func
+ * @notify: (nullable): the function that frees @user_data
  *
- * Has a function of the program decide about each field of a run before it is sent.
- * It takes the place of the one that was set before.
+ * Sets a function of the program that redacts each field of a run before it is sent. It replaces
+ * the function that was set before. See #LsobsRedactFunc for the threads that call it.
  *
- * @notify is called once, when neither the config nor anything made from it can call
- * @func any longer, in whichever thread that comes about; at once, when @func is
- * %NULL. What waits is still sent after the last unref of an observer, and @func is called for
- * it: @user_data has to live until @notify, or until a shutdown has returned.
+ * @notify is called once, in any thread, when neither the config nor any object that was made from
+ * it can call @func again. If @func is %NULL, @notify is called immediately. After the last unref
+ * of an observer, its remaining records are still sent, and @func is called for them. Keep
+ * @user_data alive until @notify is called, or until a shutdown has returned.
  *
  * Since: 0.1
  */
@@ -3330,30 +3358,29 @@ lsobs_config_set_redact_func (LsobsConfig *self,
  * lsobs_config_add_replica:
  * @self: a config
  * @api_url: the address of the service, as for #LsobsConfig:api-url
- * @api_key: (nullable): its key, or %NULL for none
- * @project_name: (nullable): the project that the runs go to there, or %NULL for
- *   their own
- * @workspace_id: (nullable): the workspace there; an empty one for none, or %NULL for
- *   #LsobsConfig:workspace-id, unless the replica is another instance of the service
- * @role: whether the runs keep their ids there
+ * @api_key: (nullable): the API key of that service, or %NULL for none
+ * @project_name: (nullable): the project that the runs go to at that service, or %NULL for the
+ *   project of each run
+ * @workspace_id: (nullable): the workspace at that service, an empty string for none, or %NULL for
+ *   #LsobsConfig:workspace-id unless the replica is another instance of the service
+ * @role: whether the runs keep their ids at that service
  *
- * Adds a place that every run is written to. The replicas replace #LsobsConfig:api-url and
- * #LsobsConfig:api-key: with one replica or more, nothing is sent there. There can be 16 of
- * them.
+ * Adds a replica: a service that receives a copy of each run. If there are replicas, they replace
+ * #LsobsConfig:api-url and #LsobsConfig:api-key: nothing is sent to #LsobsConfig:api-url itself. A
+ * config can have 16 replicas.
  *
- * Each place has its own queue and thread, its own retries and pauses: when one of
- * them is in trouble, the others get everything in time. A key goes to its own
- * place only. A replica on another host than #LsobsConfig:api-url, with another key than
- * #LsobsConfig:api-key, is another instance of the service: #LsobsConfig:workspace-id is
- * not sent to it, only a @workspace_id of its own. Hosts are compared together with their
- * ports, without regard to case.
+ * Each replica has its own queue, thread, retries and pauses: a failure of one does not delay the
+ * others. A key is sent only to the replica that it was set for. A replica is another instance of
+ * the service if its host differs from that of #LsobsConfig:api-url and its key differs from
+ * #LsobsConfig:api-key. #LsobsConfig:workspace-id is not sent to such a replica; set its own
+ * @workspace_id. Hosts are compared with their ports, and without regard to case.
  *
- * A run that is written to another project than its own needs another id there, and
- * so do its trace and its parent. The new ids depend on the old ones and the name of
- * the project alone, in the way of the official clients: all runs of a trace still
- * fit together, in whatever process they are made.
+ * In another project than its own, a run needs another id, and so do its trace and its parent. The
+ * new ids depend only on the old ids and the name of the project, as in the official clients. So
+ * all runs of a trace stay together, even if several processes make them.
  *
- * An exporter or observer that is given a transport uses that one, and no replicas.
+ * If an exporter or observer is made with a transport, it uses only that transport, and no
+ * replicas.
  *
  * Since: 0.1
  */
@@ -3377,7 +3404,7 @@ lsobs_config_add_replica (LsobsConfig *self,
  * lsobs_config_clear_replicas:
  * @self: a config
  *
- * Takes all replicas out again, so that runs go to #LsobsConfig:api-url alone.
+ * Removes all replicas. Runs then go to #LsobsConfig:api-url only.
  *
  * Since: 0.1
  */
@@ -3393,9 +3420,9 @@ lsobs_config_clear_replicas (LsobsConfig *self)
  * lsobs_config_get_n_replicas:
  * @self: a config
  *
- * Gets how many replicas were added, by the program or by the environment.
+ * Gets the number of replicas that the program and the environment have added.
  *
- * Returns: a number, 0 when runs go to #LsobsConfig:api-url
+ * Returns: the number of replicas, from 0 to 16; with 0, runs go to #LsobsConfig:api-url
  *
  * Since: 0.1
  */

@@ -12,14 +12,14 @@
  * @title: LsobsProbabilitySampler
  * @short_description: keeps a share of the traces
  *
- * Keeps each trace with the given probability. The decision is a pure function
- * of the trace's id, evenly spread whatever version the UUID is of: the same
- * trace is kept or left out in every process, and by every client that uses the
- * same method (a bucket of one in a million by XXH3-128 of the id's text).
+ * An #LsobsSampler that keeps each trace with a given probability. The decision depends only on the
+ * id of the trace, and is evenly distributed for UUIDs of all versions: each process, and each
+ * client that uses the same method, keeps the same traces. The method is a bucket, one of a
+ * million, of the XXH3-128 hash of the text of the id.
  *
- * So that sums over what was sent can be scaled up, each run has the rate in its
- * metadata, as `ls_tracing_sample_rate`, unless it is 1, the program has set
- * metadata of that name itself, or metadata are hidden.
+ * The metadata `ls_tracing_sample_rate` of each run is the rate, so that sums over the runs that
+ * were sent can be scaled up. It is left out if the rate is 1, if the program sets metadata of that
+ * name, or if #LsobsConfig:hide-metadata is %TRUE.
  */
 
 #define N_BUCKETS 1000000
@@ -123,7 +123,7 @@ lsobs_probability_sampler_class_init (LsobsProbabilitySamplerClass *klass)
   /**
    * LsobsProbabilitySampler:rate:
    *
-   * The probability that a trace is kept, from 0 to 1.
+   * The probability that a trace is kept, from 0.0 to 1.0.
    *
    * Since: 0.1
    */
@@ -147,11 +147,12 @@ lsobs_probability_sampler_init (LsobsProbabilitySampler *self)
 
 /**
  * lsobs_probability_sampler_new:
- * @rate: the probability that a trace is kept
+ * @rate: the probability that a trace is kept, from 0.0 to 1.0
  *
- * Makes a sampler. A @rate of 0 and less keeps no trace, 1 and more keeps all.
+ * Creates a sampler. A @rate below 0 means 0, and keeps no trace. A @rate above 1 means 1, and
+ * keeps all traces.
  *
- * Returns: (transfer full): a sampler
+ * Returns: (transfer full): a new sampler
  *
  * Since: 0.1
  */
@@ -167,9 +168,9 @@ lsobs_probability_sampler_new (double rate)
  * lsobs_probability_sampler_get_rate:
  * @self: a sampler
  *
- * Gets the probability that a trace is kept. May be called from any thread.
+ * Gets the probability that a trace is kept. Can be called from any thread.
  *
- * Returns: the rate, from 0 to 1
+ * Returns: the probability, from 0.0 to 1.0
  *
  * Since: 0.1
  */

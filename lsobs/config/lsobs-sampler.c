@@ -8,10 +8,9 @@
  * @title: LsobsSampler
  * @short_description: decides which traces are sent
  *
- * A sampler is asked once per trace, at its root, before anything else is done.
- * All runs of the trace follow the decision, so that no run is ever sent without
- * its parent. A program that wants rules of its own implements this interface;
- * #LsobsProbabilitySampler keeps a share of the traces.
+ * An #LsobsSampler decides once for each trace, when its root run starts, whether the trace is
+ * sent. All runs of the trace follow this decision, so no run is sent without its parent. Implement
+ * this interface for rules of your own; #LsobsProbabilitySampler keeps a share of the traces.
  */
 
 G_DEFINE_INTERFACE (LsobsSampler, lsobs_sampler, G_TYPE_OBJECT)
@@ -26,7 +25,7 @@ lsobs_sampler_default_init (LsobsSamplerInterface *iface)
  * @self: a sampler
  * @trace_id: the id of the trace, a UUID of 36 lower-case characters
  *
- * Asks whether a trace is sent. May be called from any thread.
+ * Decides whether a trace is sent. Can be called from any thread.
  *
  * Returns: %TRUE to send the trace, %FALSE to leave it out
  *

@@ -612,10 +612,10 @@ _lsobs_settings_new_for_destinations (LsobsConfig *config, LsobsSettingsMode mod
  * @self: a config
  * @error: return location for a #GError, or %NULL
  *
- * Checks all settings. Fails with %LSOBS_ERROR_INVALID_CONFIG, and a message that
- * names the setting, at the first one that cannot work.
+ * Checks all settings. Fails with %LSOBS_ERROR_INVALID_CONFIG at the first setting that is not
+ * valid. The message names the setting.
  *
- * Returns: %TRUE when all settings make sense
+ * Returns: %TRUE if all settings are valid
  *
  * Since: 0.1
  */

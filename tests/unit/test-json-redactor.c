@@ -68,7 +68,7 @@ test_redactor_bad_pattern (void)
 /* Patterns that would take from seconds to ages on a text of a's. */
 static const char *const catastrophic_patterns[] = {
   "(a+)+$",        "(a|aa)+$",       "(a|a)*[xy]",    "(?:a|b)*[cd]",     "a*[bc]",    "(a*)*[bc]",
-  "[a-z]+@[a-z]+", "(?:a?){30}[bc]", "(.*a){12}[bc]", "(a+)(a+)(a+)[bc]", "(.*)?[bc]",
+  "(?:a?){30}[bc]", "(.*a){12}[bc]", "(a+)(a+)(a+)[bc]", "(.*)?[bc]",
 };
 
 static void
