@@ -16,7 +16,7 @@ G_BEGIN_DECLS
 /**
  * LsobsExporter:
  *
- * A bounded queue, and what empties it.
+ * Queues records and sends them in batches.
  *
  * Since: 0.1
  */

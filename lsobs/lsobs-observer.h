@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 /**
  * LsobsObserver:
  *
- * Traces a program's agents.
+ * Traces the runs of a program.
  *
  * Since: 0.1
  */

@@ -114,25 +114,25 @@ drain_next (GTask *task)
  * lsobs_exporter_drain_spool_async:
  * @self: an exporter
  * @cancellable: (nullable): a #GCancellable, or %NULL
- * @callback: (scope async): called when every file was looked at
+ * @callback: (scope async): called when the drain ends
  * @user_data: data for @callback
  *
- * Sends what waits in the spool, see #LsobsConfig:spool-dir: each file that a process with the same
- * address, workspace, project and key has written, the oldest one first, with a key and retries of
- * this exporter. An exporter does so by itself when it starts and when the service is back; this is
- * for a program that wants to know what has become of it. If another process, or this one, sends
- * the spool already, this waits for that.
+ * Sends the files in the spool, see #LsobsConfig:spool-dir: those that a process with the same
+ * address, workspace, project and API key has written. The oldest file is sent first, with the key
+ * and the retries of this exporter. An exporter does this itself when it starts, and when the
+ * service is back; call this function to get the result. If this process or another one is sending
+ * the spool already, this function waits for that.
  *
- * A file is removed when the service has taken what is in it, or has had it already. When the
- * service refuses a file of several records, its halves are sent alone, until the one to blame
- * stands alone; that one is lost, and counted as %LSOBS_COUNTER_SPOOL_DROPPED.
+ * A file is removed when the service accepts its records, or has them already. If the service
+ * refuses a file of several records, lsobs sends its halves separately, until only the refused
+ * record is left. That record is lost, and counted as %LSOBS_COUNTER_SPOOL_DROPPED.
  *
- * When the service takes nothing at all, or is not there, this ends early. With replicas, it goes
- * on with the next one, and fails with the first error at the end.
+ * If a service accepts nothing, or cannot be reached, its other files stay. With replicas, the
+ * drain continues with the next replica. At the end, it fails with the first error.
  *
- * May be called from any thread. @callback runs in the thread-default main context of the caller,
- * where the requests are made; files are read and removed in threads of lsobs. To cancel ends it
- * between two files, or a request under way, whose file stays.
+ * Can be called from any thread. @callback runs in the thread-default main context of the caller,
+ * which also makes the requests. Threads of lsobs read and remove the files. A cancellation ends
+ * the drain between two files, or ends a request; the file of that request stays.
  *
  * Since: 0.1
  */
@@ -161,19 +161,21 @@ lsobs_exporter_drain_spool_async (LsobsExporter *self,
 /**
  * lsobs_exporter_drain_spool_finish:
  * @self: an exporter
- * @result: what the callback was given
- * @n_delivered: (out) (optional): return location for how many files were delivered, and removed
- * @n_failed: (out) (optional): return location for how many files were not delivered: they stay, or
- *   the service has refused all that was in them
+ * @result: the result that @callback of lsobs_exporter_drain_spool_async() was called with
+ * @n_delivered: (out) (optional): return location for the number of files that were delivered and
+ *   removed; it is always set
+ * @n_failed: (out) (optional): return location for the number of files that were not delivered,
+ *   because they stay in the spool, or because the service has refused all of their records; it is
+ *   always set
  * @error: return location for a #GError, or %NULL
  *
- * Ends what lsobs_exporter_drain_spool_async() began. Both numbers are right in any case.
+ * Finishes lsobs_exporter_drain_spool_async().
  *
- * Fails with %LSOBS_ERROR_INVALID_CONFIG when there is no spool, with a code of %G_IO_ERROR when it
- * cannot be read, with another code of %LSOBS_ERROR when the service takes nothing, or with
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG if there is no spool, with a code of %G_IO_ERROR if the
+ * spool cannot be read, with another code of %LSOBS_ERROR if the service accepts nothing, or with
  * %G_IO_ERROR_CANCELLED.
  *
- * Returns: %TRUE if every file was looked at
+ * Returns: %TRUE if all files were processed
  *
  * Since: 0.1
  */
@@ -281,23 +283,24 @@ purged_cb (GObject *source, GAsyncResult *result, gpointer user_data)
  * lsobs_exporter_purge_spool_async:
  * @self: an exporter
  * @cancellable: (nullable): a #GCancellable, or %NULL
- * @callback: (scope async): called when the files are removed
+ * @callback: (scope async): called when the purge ends
  * @user_data: data for @callback
  *
- * Removes what waits in the spool, see #LsobsConfig:spool-dir, for the address, workspace and project
- * of this exporter, whatever the key was; it is lost, and no counter of #LsobsStats has it. What is not
- * written yet stays. Files that are too old are removed as well, and count as
- * %LSOBS_COUNTER_SPOOL_DROPPED instead.
+ * Removes the files in the spool, see #LsobsConfig:spool-dir, for the address, workspace and
+ * project of this exporter, with any API key. Their records are lost, and no counter of #LsobsStats
+ * counts them. Records that are not written to the spool yet stay. Files that are too old are
+ * removed, too, and count as %LSOBS_COUNTER_SPOOL_DROPPED.
  *
- * A purge does not wait for a drain: a file that this or another process is sending at the moment is
- * removed, and may still arrive. Then it counts twice: as removed here, and in
- * %LSOBS_COUNTER_DRAINED there.
+ * A purge does not wait for a drain. If this process or another one is sending a file at that
+ * moment, the file is removed, but its records may still arrive. They count twice then: as removed
+ * here, and as %LSOBS_COUNTER_DRAINED there.
  *
- * If the start of a run is removed before its end goes to the spool, that end is an update of a run that
- * the service does not know. The same is true of a start that is older than #LsobsConfig:spool-max-age.
+ * If a purge removes the start of a run before the end of the run is written to the spool, that end
+ * is an update of a run that the service does not know. The same happens if a start is older than
+ * #LsobsConfig:spool-max-age.
  *
- * May be called from any thread. @callback runs in the thread-default main context of the caller;
- * files are removed in a thread of lsobs.
+ * Can be called from any thread. @callback runs in the thread-default main context of the caller. A
+ * thread of lsobs removes the files.
  *
  * Since: 0.1
  */
@@ -327,18 +330,19 @@ lsobs_exporter_purge_spool_async (LsobsExporter *self,
 /**
  * lsobs_exporter_purge_spool_finish:
  * @self: an exporter
- * @result: what the callback was given
- * @n_removed: (out) (optional): return location for how many files were removed
+ * @result: the result that @callback of lsobs_exporter_purge_spool_async() was called with
+ * @n_removed: (out) (optional): return location for the number of files that were removed; it is
+ *   always set
  * @error: return location for a #GError, or %NULL
  *
- * Ends what lsobs_exporter_purge_spool_async() began. @n_removed is set in any case, also to how many
- * files were removed before an error. It includes those that were being sent, and may still have
- * arrived; it does not include those that were too old.
+ * Finishes lsobs_exporter_purge_spool_async(). If it fails, @n_removed is the number of files that
+ * were removed before the error. It includes files that were being sent, and may have arrived. It
+ * does not include files that were too old.
  *
- * Fails with %LSOBS_ERROR_INVALID_CONFIG when there is no spool, with a code of %G_IO_ERROR when a
- * file cannot be removed, or with %G_IO_ERROR_CANCELLED.
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG if there is no spool, with a code of %G_IO_ERROR if a file
+ * cannot be removed, or with %G_IO_ERROR_CANCELLED.
  *
- * Returns: %TRUE if every file was removed
+ * Returns: %TRUE if all files were removed
  *
  * Since: 0.1
  */

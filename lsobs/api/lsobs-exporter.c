@@ -12,50 +12,50 @@
 /**
  * SECTION:lsobs-exporter
  * @title: LsobsExporter
- * @short_description: bounded queue, batches, flush
+ * @short_description: queues records and sends them in batches
  *
- * What sends the runs of an #LsobsObserver: a bounded queue, from which a thread takes
- * batches that an #LsobsTransport sends. Most programs use the observer alone;
- * the exporter is for those that report runs by their ids, as #LsobsRunEvent.
+ * Sends the runs of an #LsobsObserver. An exporter has a bounded queue of records. A thread takes
+ * batches of records from the queue, and an #LsobsTransport sends them. Most programs use only the
+ * observer. A program that reports runs by their ids, as #LsobsRunEvent, uses the exporter.
  *
- * When the queue is full, the oldest record goes: the program is never blocked,
- * and never sees an error for it. Nothing is lost silently:
- * lsobs_exporter_dup_stats() counts every record, and what became of it.
+ * When the queue is full, a new record drops the oldest one. The program is not blocked, and gets
+ * no error. lsobs_exporter_dup_stats() counts each record, and whether it was delivered or lost.
  *
- * While the service is away, the exporter keeps each batch whose attempts are used up. The
- * state is %LSOBS_STATE_PAUSED, and the exporter sends one batch at a time, a probe, to find
- * out whether the service is back: after a second, then two, up to a minute; half of each
- * delay is random. lsobs_exporter_flush() sends a probe at once, and fails with its error if
- * it fails; a shutdown makes one last attempt. Kept records count as queued: when a bound of
- * the queue is reached, the oldest record goes. A record that was tried once is final: the
- * end of its run follows it as an update. Probes alternate between batches that were tried
- * and batches that were not, so that a batch that always fails does not hold up the others.
- * When a batch has failed three times while others succeeded, its halves are sent alone,
- * until the one record to blame stands alone; that record is lost. If the service is on
- * another machine, a change of the network may bring the next probe forward.
+ * While the service is away, the exporter keeps each batch whose attempts are used up. The state is
+ * %LSOBS_STATE_PAUSED. To find out whether the service is back, the exporter sends one batch at a
+ * time as a probe: after one second, then after two, and so on, up to one minute. Half of each
+ * delay is random. lsobs_exporter_flush() sends a probe at once, and fails with the error of the
+ * probe if that fails. A shutdown makes one last attempt. Kept records still count as queued: when
+ * the queue is full, its oldest record is dropped. After the first attempt, a record does not
+ * change: the end of its run is sent as an update. A probe is alternately a batch that was tried
+ * before and one that was not, so that a batch that always fails does not delay the others. If a
+ * batch fails three times while other batches succeed, the exporter sends its halves separately,
+ * until only the record that fails is left; that record is lost. If the service is on another
+ * machine, a change of the network can start the next probe earlier.
  *
- * If there is a spool, see #LsobsConfig:spool-dir, what waits too long for the service goes there,
- * as does what a full queue or a shutdown would lose, and what is refused for a reason that can
- * pass. The exporter sends it when it is made, and when the service is back.
+ * If there is a spool, see #LsobsConfig:spool-dir, it gets the records that wait too long for the
+ * service, the records that a full queue or a shutdown would lose, and the records that are refused
+ * for a temporary reason. The exporter sends the spool when it is made, and when the service is
+ * back.
  *
- * The same holds while the process has no file descriptor or no thread to spare: the exporter
- * needs neither before the first record, tries again with later ones, and meanwhile keeps what
- * fits. What waits at the shutdown is lost then, counted by %LSOBS_DROP_REASON_SHUTDOWN.
+ * The same applies while the process has no file descriptor or no thread left. The exporter needs
+ * them only from the first record on, tries again with later records, and keeps the records that
+ * fit in the queue. Records that are still in the queue at the shutdown are lost, and counted by
+ * %LSOBS_DROP_REASON_SHUTDOWN.
  *
- * With lsobs_config_add_replica(), an exporter sends to several services or projects. Each
- * of them has a queue, a thread and counters of its own, so that none waits for another.
+ * With lsobs_config_add_replica(), an exporter sends to several services or projects. Each of them
+ * has its own queue, thread and counters, so that none waits for another.
  *
- * All functions may be called from any thread.
+ * All functions can be called from any thread.
  *
- * When the last reference goes, no thread waits: what waits is still sent for as long as
- * #LsobsConfig:shutdown-timeout allows, and by the end of the program at most as long as
+ * The last unref does not wait: lsobs still sends the records in the queue for
+ * #LsobsConfig:shutdown-timeout. At the end of the program, it does so for at most
  * #LsobsConfig:exit-timeout. lsobs_exporter_shutdown() waits, and tells what was lost.
  *
- * A child process made by fork() starts with an empty queue, and counts what its
- * parent had in it as lost by %LSOBS_DROP_REASON_FORK: the parent sends that. No
- * lock of lsobs is ever held across a fork. Those of GLib that other threads of the
- * program hold at that moment are out of its reach: a child may then be unable to
- * send, but nothing that it calls here waits longer than it was told to.
+ * A child process of fork() starts with an empty queue. It counts the records in the queue of its
+ * parent as lost by %LSOBS_DROP_REASON_FORK; the parent sends them. No thread holds a lock of lsobs
+ * during a fork. But other threads of the program can hold locks of GLib at that moment. The child
+ * may then be unable to send; its calls still return within their timeouts.
  */
 
 struct _LsobsExporter
@@ -259,18 +259,18 @@ _lsobs_exporter_set_notifier (LsobsExporter *self, LsobsNotifier *notifier)
 /**
  * lsobs_exporter_enqueue:
  * @self: an exporter
- * @event: what has happened to a run
+ * @event: the start or the update of a run
  * @error: return location for a #GError, or %NULL
  *
- * Enqueues the start or the update of a run by its id. The place of a run in its
- * trace is found by the parent's id, as long as the parent is known here; set it
- * with lsobs_run_event_set_trace() otherwise. An update of a run that was never
- * started is sent as a complete run.
+ * Puts the start or the update of a run, which is identified by its id, into the queue. The
+ * exporter finds the trace of the run by the id of its parent, if it knows the parent; otherwise,
+ * call lsobs_run_event_set_trace() first. An update of a run that was never started is sent as a
+ * complete run.
  *
- * Fails with %LSOBS_ERROR_INVALID_RUN when an id is no UUID, when the path of the
- * run breaks the rules of the protocol, or when the run has started already.
+ * Fails with %LSOBS_ERROR_INVALID_RUN if an id is not a UUID, if the path of the run breaks the
+ * rules of the protocol, or if the run has started already.
  *
- * Returns: %TRUE if the event was accepted
+ * Returns: %TRUE if the event is accepted
  *
  * Since: 0.1
  */
@@ -291,18 +291,18 @@ lsobs_exporter_enqueue (LsobsExporter *self, LsobsRunEvent *event, GError **erro
 /**
  * lsobs_exporter_add_feedback:
  * @self: an exporter
- * @feedback: what somebody thinks of a run; it is copied
+ * @feedback: the feedback; the exporter copies it
  * @error: return location for a #GError, or %NULL
  *
- * Enqueues feedback to a run. The run need not be known here. If it is, and its start
- * is under way, the feedback follows.
+ * Puts feedback to a run into the queue. The exporter does not need to know the run. If the
+ * exporter has not delivered the start of the run yet, it sends the feedback after the start.
  *
- * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when the service would refuse it: an id is no
- * UUID, the key is empty or longer than 180 characters, the score is no finite number, the
- * value is an array, the correction is neither an object nor a string, or the config is not
- * what lsobs_feedback_set_config() says.
+ * Fails with %LSOBS_ERROR_INVALID_FEEDBACK if the service would refuse it: an id is not a UUID; the
+ * key is empty or longer than 180 characters; the score is not a finite number; the value is an
+ * array; the correction is neither an object nor a string; or the config is not as
+ * lsobs_feedback_set_config() requires.
  *
- * Returns: %TRUE if the feedback was taken, or the sampler has left the trace out
+ * Returns: %TRUE if the feedback is accepted, or if the sampler has left its trace out
  *
  * Since: 0.1
  */
@@ -324,34 +324,33 @@ lsobs_exporter_add_feedback (LsobsExporter *self, LsobsFeedback *feedback, GErro
 /**
  * lsobs_exporter_flush:
  * @self: an exporter
- * @timeout: the longest time to wait, in milliseconds; negative for as long
- *   as it takes
- * @stats: (out caller-allocates) (optional): return location for what was done
+ * @timeout: the longest time to wait, in milliseconds, or a negative number for no limit
+ * @stats: (out caller-allocates) (optional): return location for the numbers of records; it is
+ *   always set
  * @error: return location for a #GError, or %NULL
  *
- * Sends what waits now, and waits until each of these records is delivered or
- * lost. With an empty queue it returns at once. @stats is filled in any case.
+ * Sends the records that are in the queue, and waits until each of them is delivered or lost. If
+ * the queue is empty, it returns immediately. With replicas, all of them are flushed at the same
+ * time, within one @timeout; @stats has the sums, and the error is the worst one.
  *
- * Fails with %LSOBS_FLUSH_ERROR_TIMEOUT when the time is over: nothing is lost by
- * that, sending goes on. Fails with %LSOBS_FLUSH_ERROR_PERMANENT when records were
- * tried and lost, or when sending is paused. When it is paused because the service is
- * away, one batch is sent as a probe, and the flush goes on if that batch is delivered. With
- * #LsobsConfig:failed-traces-dir, the files of lost batches exist before this function
- * returns; when they cannot be written within @timeout, it fails with
- * %LSOBS_FLUSH_ERROR_TIMEOUT instead. Records that went for want of room are
- * told by @stats alone. Fails with %LSOBS_FLUSH_ERROR_SPOOLED when nothing is lost, but records are
- * in #LsobsConfig:spool-dir now, and are sent later. Fails with %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK,
- * and does nothing, in a redaction function, in a function of the transport, and in all that runs in
- * a thread of lsobs: call lsobs_exporter_flush_async() there. With replicas, all of them are flushed
- * at once, within one
- * @timeout; @stats are the sums, and the error is that of the worst of them.
+ * Fails with %LSOBS_FLUSH_ERROR_TIMEOUT if not all records are delivered within @timeout: none of
+ * them is lost, and lsobs continues to send them. Fails with %LSOBS_FLUSH_ERROR_PERMANENT if
+ * records were tried and lost, or if sending is paused. If it is paused because the service is
+ * away, the flush sends one batch as a probe, and continues if the probe is delivered. With
+ * #LsobsConfig:failed-traces-dir, the files of lost batches exist before this function returns; if
+ * they cannot be written within @timeout, it fails with %LSOBS_FLUSH_ERROR_TIMEOUT. Records that
+ * were dropped because the queue was full are in @stats, but cause no error. Fails with
+ * %LSOBS_FLUSH_ERROR_SPOOLED if no record is lost, but some records are in #LsobsConfig:spool-dir,
+ * and are sent later. Fails with %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK, and does nothing, in a
+ * redaction function, in a function of the transport, and in each thread of lsobs: call
+ * lsobs_exporter_flush_async() there.
  *
- * Needs no main loop. Where the sending happens in a context of the program, see
- * #LsobsExporter:main-context, this function runs that context while it waits, if
- * this is the thread that ran it last, or if it has not run yet; the default context only in the
- * thread that made the exporter. Otherwise it only waits.
+ * Needs no main loop. If #LsobsExporter:main-context is set, this function runs that context while
+ * it waits, if this thread ran it last, or if no thread has run it yet. Only the thread that made
+ * the exporter runs the global default main context. In all other threads, this function only
+ * waits.
  *
- * Returns: %TRUE if everything was delivered
+ * Returns: %TRUE if all records were delivered
  *
  * Since: 0.1
  */
@@ -373,15 +372,13 @@ lsobs_exporter_flush (LsobsExporter *self, gint64 timeout, LsobsFlushStats *stat
 /**
  * lsobs_exporter_flush_async:
  * @self: an exporter
- * @timeout: the longest time to wait, in milliseconds; negative for as long
- *   as it takes
+ * @timeout: the longest time to wait, in milliseconds, or a negative number for no limit
  * @cancellable: (nullable): a #GCancellable, or %NULL
- * @callback: (scope async): called when the flush has ended
+ * @callback: (scope async): called when the flush ends
  * @user_data: data for @callback
  *
- * Does what lsobs_exporter_flush() does, without blocking. @callback runs in the
- * thread-default main context of the caller. To cancel ends the waiting, not the
- * sending.
+ * Does what lsobs_exporter_flush() does, but does not block. @callback runs in the thread-default
+ * main context of the caller. A cancellation ends the wait, but not the sending.
  *
  * Since: 0.1
  */
@@ -408,14 +405,14 @@ lsobs_exporter_flush_async (LsobsExporter *self,
 /**
  * lsobs_exporter_flush_finish:
  * @self: an exporter
- * @result: what the callback was given
- * @stats: (out caller-allocates) (optional): return location for what was done
+ * @result: the result that @callback of lsobs_exporter_flush_async() was called with
+ * @stats: (out caller-allocates) (optional): return location for the numbers of records
  * @error: return location for a #GError, or %NULL
  *
- * Ends what lsobs_exporter_flush_async() began. Fails as lsobs_exporter_flush()
- * does, or with %G_IO_ERROR_CANCELLED.
+ * Finishes lsobs_exporter_flush_async(). Fails as lsobs_exporter_flush() does, or with
+ * %G_IO_ERROR_CANCELLED.
  *
- * Returns: %TRUE if everything was delivered
+ * Returns: %TRUE if all records were delivered
  *
  * Since: 0.1
  */
@@ -437,26 +434,25 @@ lsobs_exporter_flush_finish (LsobsExporter *self,
 /**
  * lsobs_exporter_shutdown:
  * @self: an exporter
- * @timeout: the longest time to wait, in milliseconds; negative for as long
- *   as it takes
- * @stats: (out caller-allocates) (optional): return location for what was done
+ * @timeout: the longest time to wait, in milliseconds, or a negative number for no limit
+ * @stats: (out caller-allocates) (optional): return location for the numbers of records
  * @error: return location for a #GError, or %NULL
  *
- * Takes no more records, sends what waits, and ends the thread. What would have to
- * wait for another attempt beyond the end is tried once more, halfway to it; while the
- * service is away, one batch is tried, and the rest follows if that batch is delivered. What is
- * not delivered when the time is over is lost, and counted by
- * %LSOBS_DROP_REASON_SHUTDOWN, as are records that come later, and a record that is inside a
- * redaction function then. With
- * #LsobsConfig:failed-traces-dir, the last quarter of the time, up to a second, is for
- * writing it down; the files exist before this function returns, or it fails with
- * %LSOBS_FLUSH_ERROR_TIMEOUT. A second call only waits for what is still under way.
+ * Sends the records that are in the queue, waits for them, and ends the thread. A batch whose next
+ * attempt would be after the end of @timeout is tried once more, at half of the remaining time.
+ * While the service is away, one batch is tried; if it is delivered, the rest is sent. Records that
+ * are not delivered within @timeout are lost, and counted by %LSOBS_DROP_REASON_SHUTDOWN. So are
+ * records that the program adds later, and a record that is in a redaction function at the end of
+ * @timeout. With #LsobsConfig:failed-traces-dir, the last quarter of @timeout, at most 1000
+ * milliseconds, is reserved for writing files. The files exist before this function returns;
+ * otherwise it fails with %LSOBS_FLUSH_ERROR_TIMEOUT. A second call only waits for the first
+ * shutdown.
  *
- * Fails with %LSOBS_FLUSH_ERROR_PERMANENT or %LSOBS_FLUSH_ERROR_TIMEOUT when some
- * records were lost. Fails with %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK, and does nothing, where
- * lsobs_exporter_flush() does: call lsobs_exporter_shutdown_async() there.
+ * Fails with %LSOBS_FLUSH_ERROR_PERMANENT or %LSOBS_FLUSH_ERROR_TIMEOUT if some records were lost.
+ * Fails with %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK, and does nothing, where lsobs_exporter_flush()
+ * does: call lsobs_exporter_shutdown_async() there.
  *
- * Returns: %TRUE if everything was delivered
+ * Returns: %TRUE if all records were delivered
  *
  * Since: 0.1
  */
@@ -582,15 +578,13 @@ start_shutdown (GTask *task)
 /**
  * lsobs_exporter_shutdown_async:
  * @self: an exporter
- * @timeout: the longest time to wait, in milliseconds; negative for as long
- *   as it takes
+ * @timeout: the longest time to wait, in milliseconds, or a negative number for no limit
  * @cancellable: (nullable): a #GCancellable, or %NULL
- * @callback: (scope async): called when everything has ended
+ * @callback: (scope async): called when the shutdown ends
  * @user_data: data for @callback
  *
- * Does what lsobs_exporter_shutdown() does, without blocking. @callback runs in
- * the thread-default main context of the caller. To cancel ends the waiting, not
- * the shutdown.
+ * Does what lsobs_exporter_shutdown() does, but does not block. @callback runs in the
+ * thread-default main context of the caller. A cancellation ends the wait, but not the shutdown.
  *
  * Since: 0.1
  */
@@ -623,14 +617,14 @@ lsobs_exporter_shutdown_async (LsobsExporter *self,
 /**
  * lsobs_exporter_shutdown_finish:
  * @self: an exporter
- * @result: what the callback was given
- * @stats: (out caller-allocates) (optional): return location for what was done
+ * @result: the result that @callback of lsobs_exporter_shutdown_async() was called with
+ * @stats: (out caller-allocates) (optional): return location for the numbers of records
  * @error: return location for a #GError, or %NULL
  *
- * Ends what lsobs_exporter_shutdown_async() began. Fails as
- * lsobs_exporter_shutdown() does, or with %G_IO_ERROR_CANCELLED.
+ * Finishes lsobs_exporter_shutdown_async(). Fails as lsobs_exporter_shutdown() does, or with
+ * %G_IO_ERROR_CANCELLED.
  *
- * Returns: %TRUE if everything was delivered
+ * Returns: %TRUE if all records were delivered
  *
  * Since: 0.1
  */
@@ -761,7 +755,7 @@ lsobs_exporter_class_init (LsobsExporterClass *klass)
   /**
    * LsobsExporter:config:
    *
-   * The settings. They are copied.
+   * The settings. The exporter copies them.
    *
    * Since: 0.1
    */
@@ -769,9 +763,9 @@ lsobs_exporter_class_init (LsobsExporterClass *klass)
   /**
    * LsobsExporter:transport:
    *
-   * What takes the batches away: an #LsobsClient unless it is given; with replicas,
-   * that of the first of them. One that is given is the only place that runs are
-   * written to, whatever the config says.
+   * The #LsobsTransport that sends the batches. With %NULL, the default, an #LsobsClient for each
+   * replica sends them, and the property has the one of the first replica. If the program sets a
+   * transport, runs go only there, and the replicas of the config are ignored.
    *
    * Since: 0.1
    */
@@ -779,11 +773,10 @@ lsobs_exporter_class_init (LsobsExporterClass *klass)
   /**
    * LsobsExporter:main-context:
    *
-   * The context in which all of the sending happens, for programs that want
-   * everything in their own loop. Whoever runs a context other than the global
-   * default one must have pushed it with g_main_context_push_thread_default(), as
-   * GIO demands. Without a context, a thread is started with the first
-   * record. The end of the program runs the context as for #LsobsObserver:main-context.
+   * The main context that sends, for programs that want no other thread. With %NULL, the default,
+   * lsobs starts a thread with the first record. If it is not the global default main context, the
+   * thread that runs it must push it with g_main_context_push_thread_default(), as GIO requires. At
+   * the end of the program, lsobs runs it as it runs #LsobsObserver:main-context.
    *
    * Since: 0.1
    */
@@ -799,15 +792,15 @@ lsobs_exporter_init (LsobsExporter *self)
 
 /**
  * lsobs_exporter_new:
- * @config: the settings; they are copied
- * @transport: (nullable): what takes the batches away, or %NULL for HTTP to the
- *   service that @config names
+ * @config: the settings; the exporter copies them
+ * @transport: (nullable): the transport that sends the batches, or %NULL to send by HTTP to the
+ *   service of @config
  * @error: return location for a #GError, or %NULL
  *
- * Makes an exporter. Nothing is started yet. Fails with
- * %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense.
+ * Creates an exporter. It starts no thread until the first record. Fails with
+ * %LSOBS_ERROR_INVALID_CONFIG if a setting is not valid.
  *
- * Returns: (transfer full): an exporter, or %NULL
+ * Returns: (transfer full): a new exporter, or %NULL if it fails
  *
  * Since: 0.1
  */
@@ -825,11 +818,11 @@ lsobs_exporter_new (LsobsConfig *config, LsobsTransport *transport, GError **err
  * lsobs_exporter_dup_stats:
  * @self: an exporter
  *
- * Gets all counters, as they are at this moment. With replicas, these are the sums of
- * all of them: a record is counted once for each place that it goes to. What the exporters
- * have counted that lsobs_observer_reconfigure() has replaced by this one is among them.
+ * Gets the current values of all counters. With replicas, these are the sums of all replicas: a
+ * record is counted once for each replica. The counters of exporters that
+ * lsobs_observer_reconfigure() has replaced with this one are included.
  *
- * Returns: (transfer full): a snapshot
+ * Returns: (transfer full): a snapshot of the counters
  *
  * Since: 0.1
  */
@@ -852,9 +845,9 @@ lsobs_exporter_dup_stats (LsobsExporter *self)
  * lsobs_exporter_get_n_replicas:
  * @self: an exporter
  *
- * Gets how many places runs are written to; see lsobs_config_add_replica().
+ * Gets how many services or projects runs are sent to; see lsobs_config_add_replica().
  *
- * Returns: a number, at least 1
+ * Returns: the number of replicas, at least 1
  *
  * Since: 0.1
  */
@@ -870,13 +863,12 @@ lsobs_exporter_get_n_replicas (LsobsExporter *self)
 /**
  * lsobs_exporter_dup_replica_stats:
  * @self: an exporter
- * @index: which place, from 0, in the order in which they were added
+ * @index: the index of the replica, from 0, in the order in which the replicas were added
  *
- * Gets the counters of one of the places that runs are written to, as they are at
- * this moment. What concerns no single place, such as %LSOBS_COUNTER_UNSAMPLED, is in
- * lsobs_exporter_dup_stats() alone when there are several.
+ * Gets the current counters of one replica. If there are several replicas, counters that belong to
+ * no replica, such as %LSOBS_COUNTER_UNSAMPLED, are only in lsobs_exporter_dup_stats().
  *
- * Returns: (transfer full): a snapshot
+ * Returns: (transfer full): a snapshot of the counters
  *
  * Since: 0.1
  */
@@ -894,9 +886,9 @@ lsobs_exporter_dup_replica_stats (LsobsExporter *self, guint index)
  * lsobs_exporter_get_state:
  * @self: an exporter
  *
- * Gets how delivery is going; with replicas, where it is going worst.
+ * Gets the state of delivery.
  *
- * Returns: a state
+ * Returns: the state; with replicas, the worst of their states
  *
  * Since: 0.1
  */
@@ -912,11 +904,11 @@ lsobs_exporter_get_state (LsobsExporter *self)
 /**
  * lsobs_exporter_get_replica_state:
  * @self: an exporter
- * @index: which place, from 0, in the order in which they were added
+ * @index: the index of the replica, from 0, in the order in which the replicas were added
  *
- * Gets how delivery to one of the places is going that runs are written to.
+ * Gets the state of delivery to one replica.
  *
- * Returns: a state
+ * Returns: the state
  *
  * Since: 0.1
  */
@@ -934,9 +926,9 @@ lsobs_exporter_get_replica_state (LsobsExporter *self, guint index)
  * lsobs_exporter_get_transport:
  * @self: an exporter
  *
- * Gets what takes the batches away; with replicas, to the first of them.
+ * Gets the transport that sends the batches; with replicas, that of the first one.
  *
- * Returns: (transfer none): a transport
+ * Returns: (transfer none): the transport
  *
  * Since: 0.1
  */

@@ -18,8 +18,8 @@
  * @title: LsobsObserver
  * @short_description: traces a program's agents
  *
- * The object that a program makes once and keeps. From it come invocations of
- * agent graphs and single runs; an #LsobsExporter sends them.
+ * A program creates one observer and keeps it. The observer starts runs, and invocations of agent
+ * graphs. Its #LsobsExporter sends them.
  *
  * |[<!-- language="C" -->
  * g_autoptr(GError) error = NULL;
@@ -30,24 +30,23 @@
  * lsobs_run_end (run, response);
  * ]|
  *
- * An observer made with #LsobsConfig:tracing-enabled off takes the same calls and
- * does nothing: no thread, no queue, no look at a payload. Its runs have ids as any
- * others. So a program need not ask whether it is traced. lsobs_observer_reconfigure() turns
- * tracing on, off or elsewhere while the program runs.
+ * If #LsobsConfig:tracing-enabled is %FALSE, an observer accepts the same calls and does nothing:
+ * it has no thread and no queue, and reads no payload. Its runs have ids. So a program does not
+ * need to check whether it is traced. lsobs_observer_reconfigure() turns tracing on or off, or
+ * changes the destination, while the program runs.
  *
- * Nothing that a program calls to trace ever blocks on the network, fails for its
- * sake, or throws: runs are queued, and sent by a thread that is started with the
- * first of them. Trouble shows in #LsobsObserver:state, in lsobs_observer_dup_stats()
- * and in one line of the log.
+ * The functions that trace never wait for the network, and never fail because of it: they put
+ * records into a queue. A thread sends the records; it starts with the first one.
+ * #LsobsObserver:state, lsobs_observer_dup_stats() and the log show failures of delivery.
  *
- * An observer is a #GInitable: bindings make one with `new` of this class, or with
- * g_initable_new() where there are properties to set, and never as a plain object.
+ * An observer is a #GInitable. In other languages, create it with `new` of this class, or, to set
+ * properties, with g_initable_new(); never as a plain object.
  *
- * All functions may be called from any thread, and need no main loop. Signals are
- * emitted in the thread-default main context of the thread that made the observer.
- * When the last reference goes, no thread waits: what waits is still sent for as long as
- * #LsobsConfig:shutdown-timeout allows, and by the end of the program at most as long as
- * #LsobsConfig:exit-timeout. lsobs_observer_shutdown() waits, and tells what was lost.
+ * All functions can be called from any thread, and need no main loop. Signals are emitted in the
+ * thread-default main context of the thread that made the observer. The last unref does not wait:
+ * lsobs still sends the records in the queue for #LsobsConfig:shutdown-timeout. At the end of the
+ * program, it does so for at most #LsobsConfig:exit-timeout. lsobs_observer_shutdown() waits, and
+ * tells what was lost.
  */
 
 struct _LsobsObserver
@@ -264,11 +263,10 @@ install_signals (LsobsObserverClass *klass)
    * LsobsObserver::batch-finished:
    * @self: the observer
    * @n_delivered: how many records were delivered
-   * @n_lost: how many records were lost in the attempt
+   * @n_lost: how many records were lost
    *
-   * Emitted when a batch was delivered or lost, in the main context that the
-   * observer was made in. When that context runs seldom, one emission stands for
-   * several batches.
+   * Emitted after batches were delivered or lost, in the main context of the thread that made the
+   * observer. If that context is busy, one emission can count several batches.
    *
    * Since: 0.1
    */
@@ -290,7 +288,7 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
   /**
    * LsobsObserver:config:
    *
-   * The settings. They are copied.
+   * The settings. The observer copies them.
    *
    * Since: 0.1
    */
@@ -298,7 +296,8 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
   /**
    * LsobsObserver:transport:
    *
-   * What takes the batches away: HTTP to the service unless it is given.
+   * The #LsobsTransport that sends the batches. With %NULL, the default, an #LsobsClient sends them
+   * by HTTP.
    *
    * Since: 0.1
    */
@@ -306,11 +305,10 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
   /**
    * LsobsObserver:main-context:
    *
-   * The context in which all of the sending happens, for programs that want
-   * everything in their own loop. Whoever runs a context other than the global
-   * default one must have pushed it with g_main_context_push_thread_default(), as
-   * GIO demands. Without a context, a thread is started with the first
-   * run. Set it with g_initable_new():
+   * The main context that sends, for programs that want no other thread. With %NULL, the default,
+   * lsobs starts a thread with the first run. If it is not the global default main context, the
+   * thread that runs it must push it with g_main_context_push_thread_default(), as GIO requires.
+   * Set it with g_initable_new():
    *
    * |[<!-- language="C" -->
    * observer = g_initable_new (LSOBS_TYPE_OBSERVER, NULL, &error,
@@ -319,12 +317,12 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
    *                            NULL);
    * ]|
    *
-   * At the end of the program, lsobs runs the context until what waits is sent, or for
-   * #LsobsConfig:exit-timeout, if the thread that ends the program is the one that ran it last. If
-   * it has not run yet, any thread runs it, but the default context only the thread that made the
-   * observer. All sources in the context run then. A program with sources that
-   * use what is gone by then destroys these, or shuts the observer down before, or calls
-   * lsobs_forbid_callbacks_at_exit().
+   * At the end of the program, lsobs runs the context until all records are sent, or for
+   * #LsobsConfig:exit-timeout. It does so only if the thread that ends the program is the thread
+   * that ran the context last. If no thread has run the context yet, any thread may run it; but
+   * only the thread that made the observer runs the global default main context. All sources of the
+   * context run then. If a source uses data that the program has freed by then, destroy the source,
+   * shut the observer down before, or call lsobs_forbid_callbacks_at_exit().
    *
    * Since: 0.1
    */
@@ -333,8 +331,7 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
   /**
    * LsobsObserver:state:
    *
-   * How delivery is going. Changes are notified in the main context that the
-   * observer was made in.
+   * The state of delivery. It is notified in the main context of the thread that made the observer.
    *
    * Since: 0.1
    */
@@ -345,9 +342,9 @@ lsobs_observer_class_init (LsobsObserverClass *klass)
   /**
    * LsobsObserver:tracing-enabled:
    *
-   * Whether the observer traces at all; see lsobs_observer_get_tracing_enabled().
-   * lsobs_observer_reconfigure() changes it. Changes are notified in the main context that
-   * the observer was made in.
+   * Whether the observer traces; see lsobs_observer_get_tracing_enabled().
+   * lsobs_observer_reconfigure() changes it. It is notified in the main context of the thread that
+   * made the observer.
    *
    * Since: 0.1
    */
@@ -365,14 +362,14 @@ lsobs_observer_init (LsobsObserver *self)
 
 /**
  * lsobs_observer_new:
- * @config: the settings; they are copied
+ * @config: the settings; the observer copies them
  * @error: return location for a #GError, or %NULL
  *
- * Makes an observer. Nothing is started or sent yet. Fails with
- * %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense, or when there is no
- * API key for a service on another machine; that does not matter when tracing is off.
+ * Creates an observer. It starts no thread and sends nothing until the first run starts. Fails with
+ * %LSOBS_ERROR_INVALID_CONFIG if a setting is not valid. If tracing is on, it also fails with this
+ * code if there is no API key for a service on another machine.
  *
- * Returns: (transfer full): an observer, or %NULL
+ * Returns: (transfer full): a new observer, or %NULL if it fails
  *
  * Since: 0.1
  */
@@ -386,14 +383,14 @@ lsobs_observer_new (LsobsConfig *config, GError **error)
 
 /**
  * lsobs_observer_new_with_transport:
- * @config: the settings; they are copied
- * @transport: what takes the batches away, such as an #LsobsMemoryTransport
+ * @config: the settings; the observer copies them
+ * @transport: the transport that sends the batches, such as an #LsobsMemoryTransport
  * @error: return location for a #GError, or %NULL
  *
- * Makes an observer that does not send by HTTP. It needs no API key. Fails with
- * %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense.
+ * Creates an observer that sends with @transport. It needs no API key. Fails with
+ * %LSOBS_ERROR_INVALID_CONFIG if a setting is not valid.
  *
- * Returns: (transfer full): an observer, or %NULL
+ * Returns: (transfer full): a new observer, or %NULL if it fails
  *
  * Since: 0.1
  */
@@ -410,24 +407,24 @@ lsobs_observer_new_with_transport (LsobsConfig *config, LsobsTransport *transpor
 /**
  * lsobs_observer_new_default:
  *
- * Makes an observer of the environment, and of the profile that it names, as
- * lsobs_config_new_from_environment() reads them. For programs that must run whatever a
- * user has set: this function never fails.
+ * Creates an observer from the environment variables, and from the profile that they name, as
+ * lsobs_config_new_from_environment() does. This function never fails: use it in a program that
+ * must run with any environment.
  *
- * If a variable or the profile makes no sense, or if there is no API key for a service on
- * another machine, the log gets one line that says what is wrong and what to do. The
- * observer is then disabled: it takes all calls and does nothing. Without a variable that
- * turns tracing on, the observer is disabled, too, and the log gets no line.
- * lsobs_observer_get_tracing_enabled() tells whether the observer traces.
+ * If a variable or the profile is not valid, or if there is no API key for a service on another
+ * machine, lsobs logs a line that says what is wrong and what to do. The observer is then disabled:
+ * it accepts all calls and does nothing. If no variable turns tracing on, the observer is disabled,
+ * too, but lsobs logs nothing. lsobs_observer_get_tracing_enabled() tells whether the observer
+ * traces.
  *
- * Each call makes a new observer, and reads the environment again. A program that needs to
- * show the mistake itself calls lsobs_config_new_from_environment() and
- * lsobs_observer_new(), which return a #GError.
+ * Each call creates a new observer, and reads the environment again. To show the error in the
+ * program itself, call lsobs_config_new_from_environment() and lsobs_observer_new(), which return a
+ * #GError.
  *
- * Reads the file of a profile, in the calling thread. May be called from any thread,
- * while no other thread changes the environment.
+ * Reads the file of the profile, in the calling thread. Can be called from any thread, while no
+ * other thread changes the environment.
  *
- * Returns: (transfer full): an observer
+ * Returns: (transfer full): a new observer
  *
  * Since: 0.1
  */
@@ -527,40 +524,37 @@ redirect_nodes (LsobsObserver *self, gboolean tracing)
 /**
  * lsobs_observer_reconfigure:
  * @self: an observer
- * @config: the settings from now on; they are copied
+ * @config: the new settings; the observer copies them
  * @error: return location for a #GError, or %NULL
  *
- * Gives an observer other settings while the program runs: turns tracing on or off, or has
- * traces go to another service, workspace or project. Runs that have begun keep their
- * parents.
+ * Replaces the settings of an observer while the program runs: turns tracing on or off, or sends
+ * traces to another service, workspace or project. Runs that have started keep their parents.
  *
- * A trace stays where it has begun: the runs of a trace that is under way end there, and so
- * does what is started below them, with the settings that were in force when the trace
- * began. When @config turns tracing off, runs that have begun still end, so that none stays
- * open at the service, but nothing more is started: runs below them are left out, and
- * counted by %LSOBS_COUNTER_UNSAMPLED. New traces follow @config.
+ * A trace does not move. The runs of a trace that has started, and the runs that are started below
+ * them, use the settings of the time when the trace started. If @config turns tracing off, runs
+ * that have started still end, so that no run stays open at the service. Runs that are started
+ * below them are left out, and counted by %LSOBS_COUNTER_UNSAMPLED. New traces use @config.
  *
- * What sends the old traces goes on while the program has runs of them, and then leaves as
- * after the last unref of an observer: what waits is sent for as long as the old
- * #LsobsConfig:shutdown-timeout allows, by five at the same time: of more, the oldest stops at
- * once. lsobs_observer_flush(), lsobs_observer_shutdown()
- * and the end of the program wait for it, too, within their time, and
- * lsobs_observer_dup_stats() counts it. While both send, redaction functions of both may run
- * at the same time, in different threads.
+ * The previous exporter continues while the program has runs of it. Then it ends as after the last
+ * unref of an observer: it sends its records for at most the #LsobsConfig:shutdown-timeout of the
+ * previous settings. At most five such exporters send at the same time; if there are more, the
+ * oldest one stops at once. lsobs_observer_flush(), lsobs_observer_shutdown() and the end of the
+ * program also wait for it, within their timeout, and lsobs_observer_dup_stats() includes its
+ * counters. While both exporters send, the redaction functions of both can run at the same time, in
+ * different threads.
  *
- * An observer that was made with a transport keeps it; with %NULL for it, @config says
- * where traces go. #LsobsObserver:main-context stays as well. The exporter of
- * lsobs_observer_get_exporter() is replaced: runs that the program reports by their ids go
- * on with the exporter that got their start, of which the program holds a reference
- * meanwhile.
+ * If the observer was made with a transport, it keeps that transport; otherwise @config says where
+ * traces go. #LsobsObserver:main-context does not change. lsobs_observer_get_exporter() returns a
+ * new exporter afterwards. A program that reports runs by their ids keeps a reference to the
+ * exporter that it started a run with, and ends the run with the same exporter.
  *
- * Fails with %LSOBS_ERROR_INVALID_CONFIG as lsobs_observer_new() does, or when the observer
- * has an #LsobsClient as its transport, which can be turned off but not on again; with
- * %LSOBS_ERROR_CLOSED after a shutdown. The observer stays as it is then.
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG if lsobs_observer_new() would, or if the transport of the
+ * observer is an #LsobsClient and @config would turn tracing on again after it was turned off.
+ * Fails with %LSOBS_ERROR_CLOSED after a shutdown. If it fails, the observer does not change.
  *
- * May be called from any thread, also while runs start and end in others. Does no I/O.
+ * Can be called from any thread, also while other threads start and end runs. Does no I/O.
  *
- * Returns: %TRUE if the settings are in force
+ * Returns: %TRUE if the new settings are in use
  *
  * Since: 0.1
  */
@@ -630,12 +624,12 @@ is_of_lineage (LsobsObserver *self, LsobsExporter *exporter)
 /**
  * lsobs_observer_begin_invocation:
  * @self: an observer
- * @name: what the service shows the root run as
- * @input: (nullable): what goes in; what is no object becomes `{"value": …}`
+ * @name: the name of the root run, which the service shows
+ * @input: (nullable): the inputs; a value that is not an object becomes `{"value": …}`
  *
- * Begins one execution of a graph, as a new trace.
+ * Starts one execution of a graph, as a new trace.
  *
- * Returns: (transfer full): an invocation
+ * Returns: (transfer full): a new invocation
  *
  * Since: 0.1
  */
@@ -655,14 +649,14 @@ lsobs_observer_begin_invocation (LsobsObserver *self, const char *name, JsonNode
 /**
  * lsobs_observer_start_run:
  * @self: an observer
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ * @name: the name of the run, which the service shows
+ * @run_type: the type of the run
+ * @inputs: (nullable): the inputs; a value that is not an object becomes `{"value": …}`
  *
- * Starts a run, as the root of a new trace. The payload is written out in the
- * call.
+ * Starts a run, as the root of a new trace. The call converts @inputs to text: later changes to
+ * @inputs have no effect.
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */
@@ -683,15 +677,15 @@ lsobs_observer_start_run (LsobsObserver *self,
 /**
  * lsobs_observer_start_run_bytes:
  * @self: an observer
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in, as JSON text; it is referenced, not copied
+ * @name: the name of the run, which the service shows
+ * @run_type: the type of the run
+ * @inputs: (nullable): the inputs, as JSON text in UTF-8; the run keeps a reference and does not
+ *   copy them
  *
- * Starts a run with ready JSON, as the root of a new trace. Text that is not JSON
- * is sent as a string. Of several members of an object with the same name the last
- * one is sent.
+ * Starts a run, as the root of a new trace, with inputs that are JSON text. Text that is not JSON
+ * is sent as a string. If an object has several members with the same name, the last one is sent.
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */
@@ -713,15 +707,15 @@ lsobs_observer_start_run_bytes (LsobsObserver *self,
 /**
  * lsobs_observer_start_run_of_kind:
  * @self: an observer
- * @name: what the service shows the run as
- * @kind: what the run does, in any word, such as `agent`
- * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ * @name: the name of the run, which the service shows
+ * @kind: the kind of the run, any word, such as `agent`
+ * @inputs: (nullable): the inputs; a value that is not an object becomes `{"value": …}`
  *
- * Starts a run, as the root of a new trace. A @kind that is no type of the service's makes
- * it an %LSOBS_RUN_TYPE_CHAIN; the word is kept as the metadata `ls_run_kind`, and the log
- * says so, once in a process.
+ * Starts a run, as the root of a new trace. If @kind is not a run type of the service, the type of
+ * the run is %LSOBS_RUN_TYPE_CHAIN, its metadata `ls_run_kind` is @kind, and lsobs logs this once
+ * in a process.
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */
@@ -741,18 +735,18 @@ lsobs_observer_start_run_of_kind (LsobsObserver *self,
 /**
  * lsobs_observer_start_run_in_project:
  * @self: an observer
- * @project_name: (nullable): the project that the trace belongs to, in UTF-8; the service makes
- *   it when it is new. With %NULL, or an empty text, that of the config
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ * @project_name: (nullable): the project that the trace belongs to, in UTF-8, or %NULL or an empty
+ *   string for the project of the config; the service creates a project that does not exist
+ * @name: the name of the run, which the service shows
+ * @run_type: the type of the run
+ * @inputs: (nullable): the inputs; a value that is not an object becomes `{"value": …}`
  *
- * Starts a run, as the root of a new trace, in another project than that of the config:
- * for programs with several agents, or several customers. All runs below it belong to that
- * project, also those in other processes that get the headers of lsobs_run_to_headers(). A
- * replica with a project of its own, see lsobs_config_add_replica(), writes to that one.
+ * Starts a run, as the root of a new trace, in another project than that of the config. This is for
+ * programs with several agents or several customers. All runs below it belong to that project, even
+ * in other processes that get the headers of lsobs_run_to_headers(). A replica that has its own
+ * project, see lsobs_config_add_replica(), still writes to that one.
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */
@@ -778,15 +772,16 @@ lsobs_observer_start_run_in_project (LsobsObserver *self,
 /**
  * lsobs_observer_start_nested_run:
  * @self: an observer
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ * @name: the name of the run, which the service shows
+ * @run_type: the type of the run
+ * @inputs: (nullable): the inputs; a value that is not an object becomes `{"value": …}`
  *
- * Starts a run below the current run of this thread, as lsobs_run_start_child() does. The
- * innermost run counts that is of @self and has not ended; where there is none, the new run
- * is the root of a trace. It is not the current run by that, see lsobs_run_push_thread_default().
+ * Starts a run below the current run of this thread, as lsobs_run_start_child() does. The parent is
+ * the innermost run of the thread that belongs to @self and has not ended. If there is no such run,
+ * the new run is the root of a new trace. The new run does not become the current run; see
+ * lsobs_run_push_thread_default().
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */
@@ -808,15 +803,16 @@ lsobs_observer_start_nested_run (LsobsObserver *self,
 /**
  * lsobs_observer_start_nested_run_bytes:
  * @self: an observer
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in, as JSON text; it is referenced, not copied
+ * @name: the name of the run, which the service shows
+ * @run_type: the type of the run
+ * @inputs: (nullable): the inputs, as JSON text in UTF-8; the run keeps a reference and does not
+ *   copy them
  *
- * Starts a run below the current run of this thread, as lsobs_observer_start_nested_run()
- * does, with ready JSON. Text that is not JSON is sent as a string. Of several members
- * of an object with the same name the last one is sent.
+ * Starts a run below the current run of this thread, as lsobs_observer_start_nested_run() does,
+ * with inputs that are JSON text. Text that is not JSON is sent as a string. If an object has
+ * several members with the same name, the last one is sent.
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */
@@ -839,15 +835,15 @@ lsobs_observer_start_nested_run_bytes (LsobsObserver *self,
 /**
  * lsobs_observer_start_nested_run_of_kind:
  * @self: an observer
- * @name: what the service shows the run as
- * @kind: what the run does, in any word, such as `agent`
- * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ * @name: the name of the run, which the service shows
+ * @kind: the kind of the run, any word, such as `agent`
+ * @inputs: (nullable): the inputs; a value that is not an object becomes `{"value": …}`
  *
- * Starts a run below the current run of this thread, as lsobs_observer_start_nested_run()
- * does. A @kind that is no type of the service's makes it an %LSOBS_RUN_TYPE_CHAIN; the
- * word is kept as the metadata `ls_run_kind`.
+ * Starts a run below the current run of this thread, as lsobs_observer_start_nested_run() does. If
+ * @kind is not a run type of the service, the type of the run is %LSOBS_RUN_TYPE_CHAIN, and its
+ * metadata `ls_run_kind` is @kind.
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */
@@ -868,17 +864,18 @@ lsobs_observer_start_nested_run_of_kind (LsobsObserver *self,
 /**
  * lsobs_observer_start_nested_run_in_project:
  * @self: an observer
- * @project_name: (nullable): the project that the trace belongs to if the run is its root, in UTF-8;
- *   the service makes it when it is new. With %NULL, or an empty text, that of the config
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ * @project_name: (nullable): the project that the trace belongs to if the run is a root, in UTF-8,
+ *   or %NULL or an empty string for the project of the config; the service creates a project that
+ *   does not exist
+ * @name: the name of the run, which the service shows
+ * @run_type: the type of the run
+ * @inputs: (nullable): the inputs; a value that is not an object becomes `{"value": …}`
  *
- * Starts a run below the current run of this thread, as lsobs_observer_start_nested_run()
- * does. Where there is none, the new run is the root of a trace in another project than that of
- * the config, as lsobs_observer_start_run_in_project() has it.
+ * Starts a run below the current run of this thread, as lsobs_observer_start_nested_run() does. If
+ * there is no current run, the new run is the root of a new trace in @project_name, as with
+ * lsobs_observer_start_run_in_project().
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */
@@ -904,18 +901,17 @@ lsobs_observer_start_nested_run_in_project (LsobsObserver *self,
 /**
  * lsobs_observer_add_feedback:
  * @self: an observer
- * @feedback: what somebody thinks of a run; it is copied
+ * @feedback: the feedback; the observer copies it
  * @error: return location for a #GError, or %NULL
  *
- * Adds feedback to a run, of this program or another; see
- * lsobs_exporter_add_feedback().
+ * Adds feedback to a run of this program or of another one; see lsobs_exporter_add_feedback().
  *
- * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when the service would refuse it: an id is no
- * UUID, the key is empty or longer than 180 characters, the score is no finite number, the
- * value is an array, the correction is neither an object nor a string, or the config is not
- * what lsobs_feedback_set_config() says.
+ * Fails with %LSOBS_ERROR_INVALID_FEEDBACK if the service would refuse it: an id is not a UUID; the
+ * key is empty or longer than 180 characters; the score is not a finite number; the value is an
+ * array; the correction is neither an object nor a string; or the config is not as
+ * lsobs_feedback_set_config() requires.
  *
- * Returns: %TRUE if the feedback was taken, or the sampler has left the trace out
+ * Returns: %TRUE if the feedback is accepted, or if the sampler has left its trace out
  *
  * Since: 0.1
  */
@@ -938,15 +934,14 @@ lsobs_observer_add_feedback (LsobsObserver *self, LsobsFeedback *feedback, GErro
 /**
  * lsobs_observer_flush:
  * @self: an observer
- * @timeout: the longest time to wait, in milliseconds; negative for as long
- *   as it takes
- * @stats: (out caller-allocates) (optional): return location for what was done
+ * @timeout: the longest time to wait, in milliseconds, or a negative number for no limit
+ * @stats: (out caller-allocates) (optional): return location for the numbers of records
  * @error: return location for a #GError, or %NULL
  *
- * Sends what waits now, and waits until each of these records is delivered or
- * lost; see lsobs_exporter_flush().
+ * Sends the records that are in the queue, and waits until each of them is delivered or lost. See
+ * lsobs_exporter_flush() for the errors and the threads.
  *
- * Returns: %TRUE if everything was delivered
+ * Returns: %TRUE if all records were delivered
  *
  * Since: 0.1
  */
@@ -1020,14 +1015,13 @@ flushed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 /**
  * lsobs_observer_flush_async:
  * @self: an observer
- * @timeout: the longest time to wait, in milliseconds; negative for as long
- *   as it takes
+ * @timeout: the longest time to wait, in milliseconds, or a negative number for no limit
  * @cancellable: (nullable): a #GCancellable, or %NULL
- * @callback: (scope async): called when the flush has ended
+ * @callback: (scope async): called when the flush ends
  * @user_data: data for @callback
  *
- * Does what lsobs_observer_flush() does, without blocking. @callback runs in the
- * thread-default main context of the caller.
+ * Does what lsobs_observer_flush() does, but does not block. @callback runs in the thread-default
+ * main context of the caller.
  *
  * Since: 0.1
  */
@@ -1053,14 +1047,14 @@ lsobs_observer_flush_async (LsobsObserver *self,
 /**
  * lsobs_observer_flush_finish:
  * @self: an observer
- * @result: what the callback was given
- * @stats: (out caller-allocates) (optional): return location for what was done
+ * @result: the result that @callback of lsobs_observer_flush_async() was called with
+ * @stats: (out caller-allocates) (optional): return location for the numbers of records
  * @error: return location for a #GError, or %NULL
  *
- * Ends what lsobs_observer_flush_async() began. Fails as lsobs_observer_flush()
- * does, or with %G_IO_ERROR_CANCELLED.
+ * Finishes lsobs_observer_flush_async(). Fails as lsobs_observer_flush() does, or with
+ * %G_IO_ERROR_CANCELLED.
  *
- * Returns: %TRUE if everything was delivered
+ * Returns: %TRUE if all records were delivered
  *
  * Since: 0.1
  */
@@ -1079,15 +1073,14 @@ lsobs_observer_flush_finish (LsobsObserver *self,
 /**
  * lsobs_observer_shutdown:
  * @self: an observer
- * @timeout: the longest time to wait, in milliseconds; negative for as long
- *   as it takes
- * @stats: (out caller-allocates) (optional): return location for what was done
+ * @timeout: the longest time to wait, in milliseconds, or a negative number for no limit
+ * @stats: (out caller-allocates) (optional): return location for the numbers of records
  * @error: return location for a #GError, or %NULL
  *
- * Takes no more runs, sends what waits, and ends the thread; see
- * lsobs_exporter_shutdown().
+ * Sends the records that are in the queue, waits for them, and ends the thread. The observer
+ * accepts no records afterwards. See lsobs_exporter_shutdown() for the errors and the threads.
  *
- * Returns: %TRUE if everything was delivered
+ * Returns: %TRUE if all records were delivered
  *
  * Since: 0.1
  */
@@ -1118,14 +1111,13 @@ shut_down_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 /**
  * lsobs_observer_shutdown_async:
  * @self: an observer
- * @timeout: the longest time to wait, in milliseconds; negative for as long
- *   as it takes
+ * @timeout: the longest time to wait, in milliseconds, or a negative number for no limit
  * @cancellable: (nullable): a #GCancellable, or %NULL
- * @callback: (scope async): called when everything has ended
+ * @callback: (scope async): called when the shutdown ends
  * @user_data: data for @callback
  *
- * Does what lsobs_observer_shutdown() does, without blocking. @callback runs in
- * the thread-default main context of the caller.
+ * Does what lsobs_observer_shutdown() does, but does not block. @callback runs in the
+ * thread-default main context of the caller.
  *
  * Since: 0.1
  */
@@ -1152,14 +1144,14 @@ lsobs_observer_shutdown_async (LsobsObserver *self,
 /**
  * lsobs_observer_shutdown_finish:
  * @self: an observer
- * @result: what the callback was given
- * @stats: (out caller-allocates) (optional): return location for what was done
+ * @result: the result that @callback of lsobs_observer_shutdown_async() was called with
+ * @stats: (out caller-allocates) (optional): return location for the numbers of records
  * @error: return location for a #GError, or %NULL
  *
- * Ends what lsobs_observer_shutdown_async() began. Fails as
- * lsobs_observer_shutdown() does, or with %G_IO_ERROR_CANCELLED.
+ * Finishes lsobs_observer_shutdown_async(). Fails as lsobs_observer_shutdown() does, or with
+ * %G_IO_ERROR_CANCELLED.
  *
- * Returns: %TRUE if everything was delivered
+ * Returns: %TRUE if all records were delivered
  *
  * Since: 0.1
  */
@@ -1179,9 +1171,9 @@ lsobs_observer_shutdown_finish (LsobsObserver *self,
  * lsobs_observer_dup_stats:
  * @self: an observer
  *
- * Gets all counters, as they are at this moment.
+ * Gets the current values of all counters.
  *
- * Returns: (transfer full): a snapshot
+ * Returns: (transfer full): a snapshot of the counters
  *
  * Since: 0.1
  */
@@ -1201,9 +1193,9 @@ lsobs_observer_dup_stats (LsobsObserver *self)
  * lsobs_observer_get_state:
  * @self: an observer
  *
- * Gets how delivery is going.
+ * Gets the state of delivery.
  *
- * Returns: a state
+ * Returns: the state; with replicas, the worst of their states
  *
  * Since: 0.1
  */
@@ -1223,11 +1215,12 @@ lsobs_observer_get_state (LsobsObserver *self)
  * lsobs_observer_get_tracing_enabled:
  * @self: an observer
  *
- * Tells whether the observer traces at all, as #LsobsConfig:tracing-enabled was when it
- * was made, or at the last lsobs_observer_reconfigure(). If not, what goes into a run need not even be put together. Of a run,
- * lsobs_run_is_sampled() tells. This takes no lock.
+ * Checks whether the observer traces. The value is that of #LsobsConfig:tracing-enabled in the
+ * config that the observer was made with, or in the config of the last
+ * lsobs_observer_reconfigure(). If it is %FALSE, a program does not need to prepare inputs and
+ * outputs. For one run, call lsobs_run_is_sampled(). This function takes no lock.
  *
- * Returns: %FALSE if everything is left out
+ * Returns: %TRUE if the observer traces
  *
  * Since: 0.1
  */
@@ -1244,12 +1237,12 @@ lsobs_observer_get_tracing_enabled (LsobsObserver *self)
  * lsobs_observer_ref_exporter: (rename-to lsobs_observer_get_exporter)
  * @self: an observer
  *
- * Gets the exporter of the observer, to report runs by their ids. With a reference, it stays
- * after lsobs_observer_reconfigure() has replaced it.
+ * Gets the exporter of the observer, for programs that report runs by their ids. The reference
+ * keeps the exporter alive after lsobs_observer_reconfigure() has replaced it.
  *
- * May be called from any thread.
+ * Can be called from any thread.
  *
- * Returns: (transfer full): an exporter
+ * Returns: (transfer full): the exporter
  *
  * Since: 0.1
  */
@@ -1266,11 +1259,11 @@ lsobs_observer_ref_exporter (LsobsObserver *self)
  * lsobs_observer_get_exporter:
  * @self: an observer
  *
- * Gets the exporter of the observer, to report runs by their ids. It is there until
- * lsobs_observer_reconfigure() replaces it. If another thread may do so meanwhile, call
- * lsobs_observer_ref_exporter(), which bindings call in any case.
+ * Gets the exporter of the observer, for programs that report runs by their ids. It is valid until
+ * lsobs_observer_reconfigure() replaces it. If another thread can call that function, call
+ * lsobs_observer_ref_exporter() instead. Bindings always call that one.
  *
- * Returns: (transfer none): an exporter
+ * Returns: (transfer none): the exporter
  *
  * Since: 0.1
  */
