@@ -10,8 +10,8 @@ G_BEGIN_DECLS
 /**
  * LsobsBatch:
  *
- * Some records that travel together, as they leave the process: redacted, cut
- * and complete. Immutable.
+ * Records that are sent together, as they leave the process: redacted, cut and complete. It is
+ * immutable.
  *
  * Since: 0.1
  */

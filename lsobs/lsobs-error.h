@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 /**
  * LSOBS_ERROR:
  *
- * The domain of errors of settings, runs and the service; codes are #LsobsError.
+ * The error domain for settings, runs and the service. Its codes are #LsobsError.
  *
  * Since: 0.1
  */
@@ -16,35 +16,33 @@ G_BEGIN_DECLS
 
 /**
  * LsobsError:
- * @LSOBS_ERROR_INVALID_CONFIG: a setting has a value that cannot work
- * @LSOBS_ERROR_INVALID_RUN: the identity of a run breaks the protocol's rules
- * @LSOBS_ERROR_TOO_LARGE: the service does not take as much in one request
+ * @LSOBS_ERROR_INVALID_CONFIG: a setting has a value that is not valid
+ * @LSOBS_ERROR_INVALID_RUN: the id, the trace or the project of a run breaks the rules of the
+ *   protocol
+ * @LSOBS_ERROR_TOO_LARGE: the request is larger than the service accepts
  * @LSOBS_ERROR_REJECTED: the service refuses the content (400, 422)
- * @LSOBS_ERROR_REFUSED: the service does not take such a request, whatever is in
- *   it (other 4xx, 501, 505)
- * @LSOBS_ERROR_CONFLICT: the service has had one of the runs already (409)
- * @LSOBS_ERROR_UNAUTHORIZED: the service refuses the key (401, 403)
+ * @LSOBS_ERROR_REFUSED: the service refuses such a request, with any content (other 4xx, 501, 505)
+ * @LSOBS_ERROR_CONFLICT: the service has one of the runs already (409)
+ * @LSOBS_ERROR_UNAUTHORIZED: the service refuses the API key (401, 403)
  * @LSOBS_ERROR_QUOTA: a monthly limit of the account is used up
- * @LSOBS_ERROR_LIMITED: an hourly limit of the account is used up, and will be
- *   there again with the next hour
- * @LSOBS_ERROR_NOT_FOUND: there is no such service at this address (404)
- * @LSOBS_ERROR_REDIRECTED: the address answers with a redirect, which is never
- *   followed, since the key would travel along
- * @LSOBS_ERROR_UNAVAILABLE: the service answered with an error that may pass
- *   (5xx, 429, 408 …) at every attempt
- * @LSOBS_ERROR_UNREACHABLE: no answer at any attempt
+ * @LSOBS_ERROR_LIMITED: an hourly limit of the account is used up until the next hour
+ * @LSOBS_ERROR_NOT_FOUND: the address has no such service (404)
+ * @LSOBS_ERROR_REDIRECTED: the address has a redirect, which lsobs never follows, as it would send
+ *   the API key there
+ * @LSOBS_ERROR_UNAVAILABLE: every attempt got a temporary error from the service (5xx, 429, 408 …)
+ * @LSOBS_ERROR_UNREACHABLE: no attempt got an answer
  * @LSOBS_ERROR_CLOSED: the object was shut down
  * @LSOBS_ERROR_INVALID_ATTACHMENT: the name of an attachment is empty, too long, or not UTF-8
- * @LSOBS_ERROR_INVALID_VALUE: something is said of a run that cannot be
- * @LSOBS_ERROR_INVALID_FEEDBACK: feedback breaks the protocol's rules
- * @LSOBS_ERROR_NO_KEY: there is no key: the command of a profile has failed, or its OAuth
- *   token is gone
- * @LSOBS_ERROR_FOREIGN: the answer is not the service's, but that of a proxy, a
- *   firewall, a sign-in portal, or of another server at this address
- * @LSOBS_ERROR_BLOCKED: a proxy or firewall refuses the content, although the service
- *   behind it can be reached
+ * @LSOBS_ERROR_INVALID_VALUE: a value for a run or a usage is not valid
+ * @LSOBS_ERROR_INVALID_FEEDBACK: feedback breaks the rules of the protocol
+ * @LSOBS_ERROR_NO_KEY: there is no API key: the command of a profile has failed, or its OAuth token
+ *   is gone
+ * @LSOBS_ERROR_FOREIGN: the answer is not from the service, but from a proxy, a firewall, a sign-in
+ *   portal, or another server at this address
+ * @LSOBS_ERROR_BLOCKED: a proxy or firewall refuses the content, although the service can be
+ *   reached
  *
- * Errors of settings, runs and the service.
+ * Error codes for settings, runs and the service.
  *
  * Since: 0.1
  */
@@ -77,7 +75,7 @@ typedef enum
 /**
  * LSOBS_FLUSH_ERROR:
  *
- * The domain of errors of flushing; codes are #LsobsFlushError.
+ * The error domain for flushes and shutdowns. Its codes are #LsobsFlushError.
  *
  * Since: 0.1
  */
@@ -85,19 +83,18 @@ typedef enum
 
 /**
  * LsobsFlushError:
- * @LSOBS_FLUSH_ERROR_TIMEOUT: not everything was sent in time, and sending goes on, or after
- *   a shutdown, the rest is lost; or what cannot be delivered was not written to
- *   #LsobsConfig:failed-traces-dir in time, and writing goes on
- * @LSOBS_FLUSH_ERROR_PERMANENT: all was tried, and some of it cannot be
- *   delivered
- * @LSOBS_FLUSH_ERROR_WOULD_DEADLOCK: nothing was done: a function that the sending has called,
- *   such as a redaction function, cannot wait for the sending, which waits for it
- * @LSOBS_FLUSH_ERROR_SPOOLED: nothing is lost, but records that could not be delivered are in
- *   #LsobsConfig:spool-dir, and are sent later
+ * @LSOBS_FLUSH_ERROR_TIMEOUT: some records were not sent within the timeout; after a flush, they
+ *   are still sent, and after a shutdown, they are lost; or files in #LsobsConfig:failed-traces-dir
+ *   were not written within the timeout, and are still written
+ * @LSOBS_FLUSH_ERROR_PERMANENT: all records were tried, and some cannot be delivered
+ * @LSOBS_FLUSH_ERROR_WOULD_DEADLOCK: the call did nothing, because a function that lsobs calls
+ *   while it sends, such as a redaction function, cannot wait for the sending
+ * @LSOBS_FLUSH_ERROR_SPOOLED: no record is lost, but some records are in #LsobsConfig:spool-dir,
+ *   and are sent later
  *
- * Errors of flushing. lsobs_flush_error_get_waited(),
- * lsobs_flush_error_get_pending() and lsobs_flush_error_get_dropped() tell the
- * numbers behind the message.
+ * Error codes for flushes and shutdowns. lsobs_flush_error_get_waited(),
+ * lsobs_flush_error_get_pending() and lsobs_flush_error_get_dropped() return the numbers in the
+ * message.
  *
  * Since: 0.1
  */

@@ -7,10 +7,10 @@ G_BEGIN_DECLS
 
 /**
  * LsobsFeedbackSource:
- * @LSOBS_FEEDBACK_SOURCE_API: a person, or a program of one
- * @LSOBS_FEEDBACK_SOURCE_MODEL: a model that judges
+ * @LSOBS_FEEDBACK_SOURCE_API: a person, or a program
+ * @LSOBS_FEEDBACK_SOURCE_MODEL: a model that evaluates runs
  *
- * Who gives feedback.
+ * The source of feedback.
  *
  * Since: 0.1
  */
@@ -26,7 +26,7 @@ typedef enum
 /**
  * LsobsFeedback:
  *
- * What somebody thinks of a run.
+ * A score, a comment or a correction for a run.
  *
  * Since: 0.1
  */

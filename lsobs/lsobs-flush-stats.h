@@ -10,15 +10,14 @@ G_BEGIN_DECLS
 /**
  * LsobsFlushStats:
  * @runs_flushed: records that were delivered during the flush
- * @runs_failed: records that were tried and lost during the flush; for a shutdown, also those
- *   that were left at its end
- * @batches_sent: batches that were accepted during the flush
- * @dropped_events: records that were lost for want of room in the queue since
- *   the flush before this one
- * @runs_spooled: records that went to #LsobsConfig:spool-dir during the flush, to be sent later;
- *   for a shutdown, also those that were left at its end
+ * @runs_failed: records that were tried and lost during the flush; for a shutdown, also those that
+ *   were not delivered at its end
+ * @batches_sent: batches that the service accepted during the flush
+ * @dropped_events: records that were dropped because the queue was full, since the previous flush
+ * @runs_spooled: records that were written to #LsobsConfig:spool-dir during the flush, and are sent
+ *   later; for a shutdown, also those that were not delivered at its end
  *
- * What a flush has done.
+ * The results of a flush or a shutdown: numbers of records and batches.
  *
  * Since: 0.1
  */

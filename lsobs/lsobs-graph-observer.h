@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 /**
  * LsobsGraphObserver:
  *
- * What an engine that runs agents as graphs of nodes calls.
+ * The callbacks of an engine that runs agents as graphs of nodes.
  *
  * Since: 0.1
  */
@@ -20,14 +20,13 @@ G_DECLARE_INTERFACE (LsobsGraphObserver, lsobs_graph_observer, LSOBS, GRAPH_OBSE
 /**
  * LsobsGraphObserverInterface:
  * @parent_iface: the parent interface
- * @on_node_start: a node begins, see lsobs_graph_observer_on_node_start()
+ * @on_node_start: a node starts, see lsobs_graph_observer_on_node_start()
  * @on_node_end: a node has ended, see lsobs_graph_observer_on_node_end()
  * @on_error: a node has failed, see lsobs_graph_observer_on_error()
  * @on_tool_call: a node calls a tool, see lsobs_graph_observer_on_tool_call()
- * @on_tool_result: a tool has answered, see lsobs_graph_observer_on_tool_result()
+ * @on_tool_result: a tool call has a result, see lsobs_graph_observer_on_tool_result()
  *
- * The functions of an #LsobsGraphObserver. A function that is %NULL is left out
- * when the callback comes.
+ * The functions of an #LsobsGraphObserver. If a function is %NULL, its callback is ignored.
  *
  * Since: 0.1
  */

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 /**
  * LsobsMemoryTransport:
  *
- * Keeps what it is given.
+ * A transport that keeps the batches in memory.
  *
  * Since: 0.1
  */

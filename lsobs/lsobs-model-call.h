@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 /**
  * LsobsModelCall:
  *
- * The call of a model over HTTP, which becomes a run.
+ * The call of a model over HTTP, as a run.
  *
  * Since: 0.1
  */

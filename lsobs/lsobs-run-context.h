@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 /**
  * LsobsRunPusher:
  *
- * Something that makes a run the current one of a thread until it is freed, which
- * `g_autoptr` does at the end of a block.
+ * Makes a run the current run of a thread until it is freed. `g_autoptr` frees it at the end of a
+ * block.
  *
  * Since: 0.1
  */
@@ -18,8 +18,8 @@ typedef struct _LsobsRunPusher LsobsRunPusher;
 
 /**
  * LsobsRunFunc:
- * @run: the run that it is the work of
- * @user_data: what was given along with the function
+ * @run: the run
+ * @user_data: the data that was given with the function
  * @error: return location for a #GError
  *
  * The work of a run; see lsobs_run_wrap().
@@ -30,18 +30,19 @@ typedef void (*LsobsRunFunc) (LsobsRun *run, gpointer user_data, GError **error)
 
 /**
  * LsobsRunContextFunc:
- * @exporter: (nullable): the exporter of the run that is about to be started, or %NULL if a
- *   run of any is asked for
- * @serial: the number of the innermost push of this thread that counts for @exporter, as
- *   lsobs_run_get_context_serial() gives it, or 0 if there is none
- * @user_data: what was given along with the function
+ * @exporter: (nullable): the exporter of the run that is about to start, or %NULL if the run may
+ *   belong to any exporter
+ * @serial: the number of the innermost push of this thread that counts for @exporter, as of
+ *   lsobs_run_get_context_serial(), or 0 if there is none
+ * @user_data: the data that was given with the function
  *
- * Tells the current run of the calling thread, for lsobs_run_set_context_func(). A sampled run
- * of another exporter than @exporter is ignored. Of a run that is not sampled, children of any
- * exporter are left out.
+ * Returns the current run of the calling thread, for lsobs_run_set_context_func(). A sampled run of
+ * another exporter than @exporter is ignored. If the run is not sampled, its children are left out,
+ * of any exporter.
  *
- * Returns: (transfer full) (nullable): the current run; %NULL for what the thread has pushed,
- *   which is right if that was pushed after the function's own run became the current one
+ * Returns: (transfer full) (nullable): the current run, or %NULL to use the stack of the thread;
+ *   return %NULL if @serial is higher than lsobs_run_get_context_serial() was when the function's
+ *   own run became the current run
  *
  * Since: 0.1
  */
@@ -51,15 +52,15 @@ typedef LsobsRun *(*LsobsRunContextFunc) (LsobsExporter *exporter,
 
 /**
  * LsobsRootContextFunc:
- * @is_left_out: (out): return location for whether the trace is left out, with everything below the
+ * @is_left_out: (out): return location for whether to leave out the trace, with all runs below the
  *   root
- * @user_data: what was given along with the function
+ * @user_data: the data that was given with the function
  *
- * Tells how the root of a trace starts in the calling thread, for
+ * Decides about the root of a trace that starts in the calling thread, for
  * lsobs_run_set_root_context_func().
  *
- * Returns: (transfer full) (nullable): the project of the trace, in UTF-8; %NULL, or an empty text,
- *   for that of the config
+ * Returns: (transfer full) (nullable): the project of the trace, in UTF-8, or %NULL or an empty
+ *   string for the project of the config
  *
  * Since: 0.1
  */

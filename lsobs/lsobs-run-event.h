@@ -7,12 +7,11 @@ G_BEGIN_DECLS
 
 /**
  * LsobsRunEventKind:
- * @LSOBS_RUN_EVENT_KIND_START: a run begins; with an end time: a complete run
- * @LSOBS_RUN_EVENT_KIND_UPDATE: a run that has begun earlier ends
- * @LSOBS_RUN_EVENT_KIND_FEEDBACK: a run has got feedback; such events only come from an
- *   #LsobsBatch
+ * @LSOBS_RUN_EVENT_KIND_START: a start of a run; with an end time, a complete run
+ * @LSOBS_RUN_EVENT_KIND_UPDATE: the end of a run that has started before
+ * @LSOBS_RUN_EVENT_KIND_FEEDBACK: feedback to a run; only an #LsobsBatch has such events
  *
- * What an #LsobsRunEvent tells.
+ * The kind of an #LsobsRunEvent.
  *
  * Since: 0.1
  */
@@ -29,7 +28,7 @@ typedef enum
 /**
  * LsobsRunEvent:
  *
- * A start or an update of a run, by the run's id.
+ * A start or an update of a run, which is identified by its id.
  *
  * Since: 0.1
  */

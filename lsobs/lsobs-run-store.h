@@ -12,12 +12,12 @@ G_BEGIN_DECLS
 /**
  * LsobsRunUpdateDecision:
  * @status: the state of the run after the update
- * @error_text: (nullable): the error that the run has failed with; %NULL unless
- *   @status is %LSOBS_RUN_STATUS_FAILED
- * @first: whether this update ended the run; %FALSE when it had ended before
- * @known: whether the run had been started
+ * @error_text: (nullable): the error that the run has failed with; %NULL unless @status is
+ *   %LSOBS_RUN_STATUS_FAILED
+ * @first: %TRUE if this update has ended the run; %FALSE if the run had ended before
+ * @known: %TRUE if the store knew the run
  *
- * What an update has made of a run.
+ * The result of an update.
  *
  * Since: 0.1
  */
@@ -33,9 +33,10 @@ struct _LsobsRunUpdateDecision
 /**
  * LsobsRunMetadata:
  * @status: the state of the run
- * @error_text: (nullable): the error that the run has failed with
+ * @error_text: (nullable): the error that the run has failed with; %NULL unless @status is
+ *   %LSOBS_RUN_STATUS_FAILED
  *
- * What the store knows of a run.
+ * The state of a run in an #LsobsRunStore.
  *
  * Since: 0.1
  */
@@ -49,7 +50,7 @@ struct _LsobsRunMetadata
 /**
  * LsobsRunStore:
  *
- * Knows which state runs have reached, by their ids.
+ * Knows the states of runs by their ids.
  *
  * Since: 0.1
  */

@@ -7,22 +7,20 @@ G_BEGIN_DECLS
 
 /**
  * LsobsDropReason:
- * @LSOBS_DROP_REASON_QUEUE_FULL: the queue held as many records as it may; the
- *   oldest one went
- * @LSOBS_DROP_REASON_QUEUE_BYTES: the queue held as many bytes as it may; the
- *   oldest one went
- * @LSOBS_DROP_REASON_TOO_LARGE: one record alone is larger than the service takes
- * @LSOBS_DROP_REASON_REJECTED: the service refused this one record, or something in front
- *   of it does not let it through
- * @LSOBS_DROP_REASON_UNAUTHORIZED: the service refused the key
+ * @LSOBS_DROP_REASON_QUEUE_FULL: the queue had #LsobsConfig:queue-capacity records, and dropped the
+ *   oldest one
+ * @LSOBS_DROP_REASON_QUEUE_BYTES: the queue had #LsobsConfig:max-queue-bytes bytes, and dropped the
+ *   oldest record
+ * @LSOBS_DROP_REASON_TOO_LARGE: the record alone is larger than the service accepts
+ * @LSOBS_DROP_REASON_REJECTED: the service, or a proxy or firewall, refused this record
+ * @LSOBS_DROP_REASON_UNAUTHORIZED: the service refused the API key
  * @LSOBS_DROP_REASON_QUOTA: a limit of the account is used up
- * @LSOBS_DROP_REASON_WRONG_ADDRESS: there is no such service at this address, or
- *   only a redirect
- * @LSOBS_DROP_REASON_UNAVAILABLE: the service failed, or gave no answer, at
- *   every attempt at this one record, while it took others
- * @LSOBS_DROP_REASON_SHUTDOWN: it came after the shutdown, or could not be
- *   delivered before its deadline
- * @LSOBS_DROP_REASON_FORK: it belongs to the process that this one was forked from
+ * @LSOBS_DROP_REASON_WRONG_ADDRESS: the address has no such service, or only a redirect
+ * @LSOBS_DROP_REASON_UNAVAILABLE: the service failed, or gave no answer, at every attempt for this
+ *   record, while it accepted others
+ * @LSOBS_DROP_REASON_SHUTDOWN: the record was added after the shutdown, or was not delivered before
+ *   the timeout of the shutdown
+ * @LSOBS_DROP_REASON_FORK: the record belongs to the parent process of a fork()
  *
  * Why a record was lost.
  *
@@ -46,51 +44,50 @@ typedef enum
 
 /**
  * LsobsCounter:
- * @LSOBS_COUNTER_ENQUEUED: records that entered the queue
+ * @LSOBS_COUNTER_ENQUEUED: records that were put into the queue
  * @LSOBS_COUNTER_DELIVERED: records that the service has accepted
- * @LSOBS_COUNTER_QUEUED: records that wait now, including those that wait to be sent again
- * @LSOBS_COUNTER_QUEUED_BYTES: how much memory the waiting records take now, in bytes
- * @LSOBS_COUNTER_IN_FLIGHT: records that were taken from the queue, do not wait to be sent
- *   again, and are neither delivered nor lost yet
- * @LSOBS_COUNTER_MERGED: ends that joined their waiting start, and so never
- *   became a record
- * @LSOBS_COUNTER_PROMOTED: ends that were sent as a complete run, because their
- *   start was lost
- * @LSOBS_COUNTER_UNSAMPLED: runs that were left out by the sampler, or because tracing is off;
- *   and feedback to such runs
- * @LSOBS_COUNTER_LATE_UPDATES: updates of runs that had ended already; ignored
- * @LSOBS_COUNTER_UNKNOWN_UPDATES: updates of runs or nodes that never started
- * @LSOBS_COUNTER_ABANDONED: nodes and tool calls that were never ended and were
- *   closed in the program's place
- * @LSOBS_COUNTER_DROPPED_NOTES: tags, metadata and events that a run, or the headers
- *   that were made of it, had no room for
- * @LSOBS_COUNTER_DROPPED_ATTACHMENTS: attachments that could not go with their run:
- *   their names cannot be sent, there was no room for them, the service takes none,
- *   or the run was let go before the end that they waited for
- * @LSOBS_COUNTER_BAD_PAYLOADS: ready JSON that was not JSON, and was sent as a
- *   string instead
- * @LSOBS_COUNTER_CUT_PAYLOADS: inputs or outputs that were too large and were
- *   replaced by a note of their size
- * @LSOBS_COUNTER_REDACTION_FAILURES: strings that were hidden whole because a
- *   regular expression gave up on them, or the time for them was used up, and fields that were dropped because the
- *   program's own function said so
- * @LSOBS_COUNTER_DUMPED: lost records that were written to
- *   #LsobsConfig:failed-traces-dir; they also count as lost
- * @LSOBS_COUNTER_BATCHES: batches that were accepted
- * @LSOBS_COUNTER_REQUESTS: HTTP requests that were sent, retries among them
+ * @LSOBS_COUNTER_QUEUED: records that are in the queue at the moment, including those that are sent
+ *   again later
+ * @LSOBS_COUNTER_QUEUED_BYTES: the memory of the records in the queue at the moment, in bytes
+ * @LSOBS_COUNTER_IN_FLIGHT: records that are being sent at the moment: taken from the queue, not
+ *   kept to be sent again, and neither delivered nor lost yet
+ * @LSOBS_COUNTER_MERGED: ends of runs that were added to their start in the queue, and are no
+ *   records of their own
+ * @LSOBS_COUNTER_PROMOTED: ends of runs that were sent as complete runs, because their starts were
+ *   lost
+ * @LSOBS_COUNTER_UNSAMPLED: runs that were left out by the sampler, or because tracing is off, and
+ *   feedback to such runs
+ * @LSOBS_COUNTER_LATE_UPDATES: updates of runs that had ended already, which are ignored
+ * @LSOBS_COUNTER_UNKNOWN_UPDATES: updates of runs or nodes that were never started
+ * @LSOBS_COUNTER_ABANDONED: nodes and tool calls that the program did not end, and that lsobs ended
+ * @LSOBS_COUNTER_DROPPED_NOTES: tags, metadata and events that a run, or the headers of a run, had
+ *   no room for
+ * @LSOBS_COUNTER_DROPPED_ATTACHMENTS: attachments that were not sent: their names cannot be sent,
+ *   there was no room for them, the service accepts none, or the last reference to the run was
+ *   dropped before the run ended
+ * @LSOBS_COUNTER_BAD_PAYLOADS: payloads that were given as JSON text but are not JSON, and were
+ *   sent as strings
+ * @LSOBS_COUNTER_CUT_PAYLOADS: inputs or outputs that were too large, and were replaced with a text
+ *   that has their size
+ * @LSOBS_COUNTER_REDACTION_FAILURES: strings that were redacted as a whole because a pattern took
+ *   too long, or the time for the record was used up; and fields that were dropped because of the
+ *   program's redaction function
+ * @LSOBS_COUNTER_DUMPED: lost records that were written to #LsobsConfig:failed-traces-dir; they
+ *   also count as lost
+ * @LSOBS_COUNTER_BATCHES: batches that the service has accepted
+ * @LSOBS_COUNTER_REQUESTS: HTTP requests that were sent, including retries
  * @LSOBS_COUNTER_RETRIES: HTTP requests that were sent again
- * @LSOBS_COUNTER_BYTES_SENT: bytes of request bodies that were accepted
+ * @LSOBS_COUNTER_BYTES_SENT: bytes of request bodies that the service has accepted
  * @LSOBS_COUNTER_SPOOLED: records that were written to #LsobsConfig:spool-dir, and do not count as
- *   lost; it only grows, also when they have been sent from there or removed
- * @LSOBS_COUNTER_DRAINED: records, of this or another process, that the service has accepted from
- *   the spool
- * @LSOBS_COUNTER_SPOOL_DROPPED: records, of this or another process, that were removed from the
- *   spool, as they were too old, or the service refused them; what
- *   lsobs_exporter_purge_spool_async() removes is not counted here
+ *   lost; it never becomes smaller, even when the records are sent or removed
+ * @LSOBS_COUNTER_DRAINED: records of this or another process in the spool that the service has
+ *   accepted
+ * @LSOBS_COUNTER_SPOOL_DROPPED: records of this or another process that were removed from the
+ *   spool, because they were too old, or because the service refused them; it does not count what
+ *   lsobs_exporter_purge_spool_async() removes
  *
- * The counters of an #LsobsStats. A record is what the service counts: the
- * creation of a run, its update, or both in one when the run was short; or a piece of
- * feedback.
+ * The counters of an #LsobsStats. A record is the start of a run, the update of a run, both in one
+ * if the run was short, or feedback.
  *
  * Since: 0.1
  */
@@ -128,7 +125,7 @@ typedef enum
 /**
  * LsobsStats:
  *
- * Every counter of an observer, read at one moment.
+ * A snapshot of all counters of an observer or exporter.
  *
  * Since: 0.1
  */

@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 /**
  * LsobsTransport:
  *
- * Takes batches away.
+ * Sends batches.
  *
  * Since: 0.1
  */
@@ -22,24 +22,24 @@ G_DECLARE_INTERFACE (LsobsTransport, lsobs_transport, LSOBS, TRANSPORT, GObject)
  * LsobsTransportInterface:
  * @parent_iface: the parent interface
  * @send_async: sends a batch, see lsobs_transport_send_async()
- * @send_finish: ends sending, see lsobs_transport_send_finish()
- * @get_max_records: gets how many records a batch may hold, see
+ * @send_finish: finishes @send_async, see lsobs_transport_send_finish()
+ * @get_max_records: gets the maximum number of records in a batch, see
  *   lsobs_transport_get_max_records(); optional
- * @get_max_bytes: gets how large a batch may be, see lsobs_transport_get_max_bytes();
+ * @get_max_bytes: gets the maximum size of a batch, in bytes, see lsobs_transport_get_max_bytes();
  *   optional
  * @close: closes connections and files, see lsobs_transport_close(); optional
- * @set_deadline: sets the end of all sending, see lsobs_transport_set_deadline(); optional
- * @batch_lost: hears that a batch is lost, see lsobs_transport_batch_lost(); optional
- * @drain: waits for the work that @batch_lost has begun, see lsobs_transport_drain();
+ * @set_deadline: sets the time at which all sending ends, see lsobs_transport_set_deadline();
  *   optional
- * @takes_feedback: whether feedback may be in one batch with runs, see
+ * @batch_lost: is called when a batch is lost, see lsobs_transport_batch_lost(); optional
+ * @drain: waits for the work that @batch_lost has started, see lsobs_transport_drain(); optional
+ * @takes_feedback: whether a batch can contain both feedback and runs, see
  *   lsobs_transport_takes_feedback(); optional
  *
- * The functions of an #LsobsTransport. The exporter calls all of them but @drain in its
- * flush thread, or in the thread that runs the context which the program gave; never two at
- * a time. They cannot flush or shut down the exporter but asynchronously, see
- * %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK; nor can, without a limit of time, a source of the
- * transport in such a context before it has answered a batch.
+ * The functions of an #LsobsTransport. The exporter calls all of them but @drain in its thread, or
+ * in the thread that runs the main context of the program, and never two at the same time. In these
+ * functions, call only the asynchronous functions to flush or shut down the exporter, see
+ * %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK. The same applies, for calls without a timeout, to a source of
+ * the transport in such a context, while a batch has no answer yet.
  *
  * Since: 0.1
  */

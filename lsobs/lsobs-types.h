@@ -13,15 +13,15 @@ G_BEGIN_DECLS
 
 /**
  * LsobsRunType:
- * @LSOBS_RUN_TYPE_CHAIN: a step of any kind: an agent, a graph node, a function
+ * @LSOBS_RUN_TYPE_CHAIN: any step, such as an agent, a node of a graph or a function
  * @LSOBS_RUN_TYPE_LLM: a call of a language model
  * @LSOBS_RUN_TYPE_TOOL: a call of a tool
- * @LSOBS_RUN_TYPE_RETRIEVER: a look-up of documents
+ * @LSOBS_RUN_TYPE_RETRIEVER: a search for documents
  * @LSOBS_RUN_TYPE_EMBEDDING: a computation of embeddings
- * @LSOBS_RUN_TYPE_PROMPT: the filling of a prompt template
- * @LSOBS_RUN_TYPE_PARSER: the parsing of a model's answer
+ * @LSOBS_RUN_TYPE_PROMPT: a prompt template that is filled in
+ * @LSOBS_RUN_TYPE_PARSER: a parser for the answer of a model
  *
- * What a run does. The service knows these seven words and no other.
+ * The type of a run. The service knows only these seven types.
  *
  * Since: 0.1
  */
@@ -40,11 +40,11 @@ typedef enum
 
 /**
  * LsobsRunStatus:
- * @LSOBS_RUN_STATUS_RUNNING: the run has started and not ended
+ * @LSOBS_RUN_STATUS_RUNNING: the run has started, and has not ended
  * @LSOBS_RUN_STATUS_COMPLETED: the run has ended without an error
  * @LSOBS_RUN_STATUS_FAILED: the run has ended with an error
  *
- * How far a run has come.
+ * The state of a run.
  *
  * Since: 0.1
  */
@@ -59,14 +59,13 @@ typedef enum
 
 /**
  * LsobsIngestMode:
- * @LSOBS_INGEST_MODE_AUTO: the best one that the service offers: `multipart`
- *   first, then `batch`, then `runs`
+ * @LSOBS_INGEST_MODE_AUTO: the first one of `multipart`, `batch` and `runs` that the service offers
  * @LSOBS_INGEST_MODE_MULTIPART: many runs per request, `POST /runs/multipart`
  * @LSOBS_INGEST_MODE_BATCH: many runs per request, `POST /runs/batch`
  * @LSOBS_INGEST_MODE_RUNS: one run per request, `POST /runs` and `PATCH /runs/{id}`
  *
- * Which endpoints of the service the runs are sent to. Attachments travel by
- * `multipart` alone, and are left out otherwise.
+ * Which endpoints of the service runs are sent to. Only `multipart` can send attachments; the
+ * others leave them out.
  *
  * Since: 0.1
  */
@@ -82,10 +81,10 @@ typedef enum
 
 /**
  * LsobsCompression:
- * @LSOBS_COMPRESSION_AUTO: zstd or gzip, when the service offers it
- * @LSOBS_COMPRESSION_NONE: never
- * @LSOBS_COMPRESSION_GZIP: gzip, whether the service offers it or not
- * @LSOBS_COMPRESSION_ZSTD: zstd, whether the service offers it or not
+ * @LSOBS_COMPRESSION_AUTO: zstd or gzip, if the service offers it
+ * @LSOBS_COMPRESSION_NONE: no compression
+ * @LSOBS_COMPRESSION_GZIP: gzip, even if the service does not offer it
+ * @LSOBS_COMPRESSION_ZSTD: zstd, even if the service does not offer it
  *
  * How the bodies of requests are compressed.
  *
@@ -103,13 +102,13 @@ typedef enum
 
 /**
  * LsobsReplicaRole:
- * @LSOBS_REPLICA_ROLE_AUTO: runs keep their ids if the project is their own, and get
- *   others otherwise
- * @LSOBS_REPLICA_ROLE_PRIMARY: runs keep their ids; at most one replica can be this
- * @LSOBS_REPLICA_ROLE_SECONDARY: runs get other ids, even if the project is their own
+ * @LSOBS_REPLICA_ROLE_AUTO: runs keep their ids if the replica has the project of the run;
+ *   otherwise they get new ids
+ * @LSOBS_REPLICA_ROLE_PRIMARY: runs keep their ids; only one replica can have this role
+ * @LSOBS_REPLICA_ROLE_SECONDARY: runs get new ids, even if the replica has the project of the run
  *
- * Whether runs keep their ids in one of the places that they are written to. The same
- * service would take two runs of one id for the same run.
+ * Whether runs keep their ids at a replica. Two runs with the same id would be one run for the same
+ * service.
  *
  * Since: 0.1
  */
@@ -124,14 +123,13 @@ typedef enum
 
 /**
  * LsobsState:
- * @LSOBS_STATE_OK: the last batch was delivered, or none was sent yet
+ * @LSOBS_STATE_OK: the last batch was delivered, or no batch was sent yet
  * @LSOBS_STATE_DEGRADED: the last batch was lost; the next one is tried
- * @LSOBS_STATE_PAUSED: the service refuses everything (a wrong key, a used-up
- *   quota, a wrong address), cannot be reached, or the command of a profile gives no
- *   key: for a while, only probes are sent to see whether that has changed; runs
- *   are still collected
+ * @LSOBS_STATE_PAUSED: the service cannot be reached, or refuses everything (a wrong API key, a
+ *   used-up limit, a wrong address), or the command of a profile returns no key; only probes are
+ *   sent for some time, to find out whether this has changed; records are still queued
  *
- * How delivery is going.
+ * The state of delivery.
  *
  * Since: 0.1
  */

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 /**
  * LsobsUsage:
  *
- * How many tokens the call of a model has used, and what they cost.
+ * The tokens and costs of the call of a model.
  *
  * Since: 0.1
  */

@@ -41,7 +41,7 @@
  * LSOBS_VERSION_CUR_STABLE:
  *
  * The version of the headers without its last number, for %LSOBS_VERSION_MIN_REQUIRED and
- * %LSOBS_VERSION_MAX_ALLOWED. What is defined to this keeps up with the headers.
+ * %LSOBS_VERSION_MAX_ALLOWED. It changes with the headers.
  *
  * Since: 0.1
  */
@@ -50,13 +50,13 @@
 /**
  * LSOBS_VERSION_MIN_REQUIRED:
  *
- * The oldest version that a program wants to work with. The program defines it, to a macro such as
- * %LSOBS_VERSION_0_1, before it includes the header, and is then not warned of what was deprecated
- * in later versions only, as that version has nothing better.
+ * The oldest version that a program supports. The program defines it to a macro such as
+ * %LSOBS_VERSION_0_1 before it includes the header. The compiler then does not warn about symbols
+ * that only later versions deprecate, because that version has no replacement for them.
  *
- * By default it is %LSOBS_VERSION_CUR_STABLE, or %LSOBS_VERSION_MAX_ALLOWED if that is lower: the
- * compiler warns of all that is deprecated. With `LSOBS_DISABLE_DEPRECATION_WARNINGS` it warns of
- * nothing.
+ * By default, it is %LSOBS_VERSION_CUR_STABLE, or %LSOBS_VERSION_MAX_ALLOWED if that is lower: the
+ * compiler warns about all deprecated symbols. If `LSOBS_DISABLE_DEPRECATION_WARNINGS` is defined,
+ * it warns about none.
  *
  * Since: 0.1
  */
@@ -71,10 +71,11 @@
 /**
  * LSOBS_VERSION_MAX_ALLOWED:
  *
- * The newest version that a program may use anything of. The program defines it, to a macro such as
- * %LSOBS_VERSION_0_1, before it includes the header, and is then warned of whatever came later.
+ * The newest version whose symbols a program may use. The program defines it to a macro such as
+ * %LSOBS_VERSION_0_1 before it includes the header. The compiler then warns about symbols of later
+ * versions.
  *
- * By default it is %LSOBS_VERSION_CUR_STABLE.
+ * By default, it is %LSOBS_VERSION_CUR_STABLE.
  *
  * Since: 0.1
  */

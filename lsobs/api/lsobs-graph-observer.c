@@ -8,17 +8,16 @@
  * @title: LsobsGraphObserver
  * @short_description: the callbacks of a graph engine
  *
- * What an engine that runs agents as graphs of nodes calls, so that it can be
- * written against this interface alone. #LsobsInvocation implements it for one
- * execution of a graph, with all runs under one root. #LsobsObserver implements
- * it too, each node being a trace of its own: there, nodes of the same name that
- * run at the same time cannot be told apart.
+ * An engine that runs agents as graphs of nodes calls these functions, and needs no other interface
+ * of lsobs. #LsobsInvocation implements the interface for one execution of a graph: all runs are
+ * below one root run. #LsobsObserver implements it, too: each node is then a separate trace, and
+ * nodes with the same name that run at the same time cannot be distinguished.
  *
- * Nodes become runs of the type `chain`, tool calls become runs of the type
- * `tool` below the run of their node. When a node is started again before it has
- * ended, the latest one is meant by what follows.
+ * A node becomes a run of the type `chain`. A tool call becomes a run of the type `tool` below the
+ * run of its node. If a node is started again before it has ended, the following calls refer to the
+ * latest start.
  *
- * All functions may be called from any thread.
+ * All functions can be called from any thread.
  */
 
 G_DEFINE_INTERFACE (LsobsGraphObserver, lsobs_graph_observer, G_TYPE_OBJECT)
@@ -114,9 +113,9 @@ _lsobs_graph_observer_implement (LsobsGraphObserverInterface *iface, LsobsPeekNo
  * lsobs_graph_observer_on_node_start:
  * @self: an observer
  * @node_id: the name of the node
- * @input: (nullable): what goes in
+ * @input: (nullable): the inputs of the node
  *
- * Tells that a node begins.
+ * Reports that a node starts.
  *
  * Since: 0.1
  */
@@ -137,11 +136,11 @@ lsobs_graph_observer_on_node_start (LsobsGraphObserver *self, const char *node_i
  * lsobs_graph_observer_on_node_end:
  * @self: an observer
  * @node_id: the name of the node
- * @output: (nullable): what comes out
- * @duration_ms: how long the node took, in milliseconds, or -1 if it is not known
+ * @output: (nullable): the outputs of the node
+ * @duration_ms: the duration of the node, in milliseconds, or -1 if it is not known
  *
- * Tells that a node has ended. For a node that has not begun, this is ignored and
- * counted by %LSOBS_COUNTER_UNKNOWN_UPDATES.
+ * Reports that a node has ended. If the node has not started, the call is ignored, and counted by
+ * %LSOBS_COUNTER_UNKNOWN_UPDATES.
  *
  * Since: 0.1
  */
@@ -165,10 +164,10 @@ lsobs_graph_observer_on_node_end (LsobsGraphObserver *self,
  * lsobs_graph_observer_on_error:
  * @self: an observer
  * @node_id: the name of the node
- * @error: what went wrong
+ * @error: the error
  *
- * Tells that a node has failed. For a node that has not begun, this makes one
- * complete, failed run.
+ * Reports that a node has failed. If the node has not started, the call creates one complete,
+ * failed run.
  *
  * Since: 0.1
  */
@@ -189,13 +188,13 @@ lsobs_graph_observer_on_error (LsobsGraphObserver *self, const char *node_id, co
 /**
  * lsobs_graph_observer_on_tool_call:
  * @self: an observer
- * @node_id: the name of the node that calls
+ * @node_id: the name of the node that calls the tool
  * @tool_name: the name of the tool
- * @call_id: (nullable): which call it is, as the model named it
- * @args: (nullable): what the tool is called with
+ * @call_id: (nullable): the id that the model has given to the call
+ * @args: (nullable): the arguments of the call
  *
- * Tells that a node calls a tool. With a @call_id, parallel calls of one tool find
- * their own results, in whatever order those come.
+ * Reports that a node calls a tool. With a @call_id, the result of each of several parallel calls
+ * of one tool belongs to its own call, in any order.
  *
  * Since: 0.1
  */
@@ -220,14 +219,14 @@ lsobs_graph_observer_on_tool_call (LsobsGraphObserver *self,
 /**
  * lsobs_graph_observer_on_tool_result:
  * @self: an observer
- * @node_id: the name of the node that has called
+ * @node_id: the name of the node that has called the tool
  * @tool_name: the name of the tool
- * @call_id: (nullable): which call it is; without it, the oldest call of the tool
- *   that has no result yet
- * @result: (nullable): what the tool has answered
+ * @call_id: (nullable): the id of the call, or %NULL for the oldest call of the tool that has no
+ *   result yet
+ * @result: (nullable): the result of the tool
  *
- * Tells that a tool has answered, before or after the end of the node. A result
- * without a call is ignored and counted by %LSOBS_COUNTER_UNKNOWN_UPDATES.
+ * Reports the result of a tool call, before or after the end of the node. A result without a call
+ * is ignored, and counted by %LSOBS_COUNTER_UNKNOWN_UPDATES.
  *
  * Since: 0.1
  */

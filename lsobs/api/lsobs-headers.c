@@ -16,10 +16,9 @@
  * @title: Across processes
  * @short_description: one trace of several services
  *
- * A request to another service can say which run it is made in, by two headers:
- * `langsmith-trace` and `baggage`. The service then starts its runs below that one,
- * in the same trace and the same project, or at the same agent, whatever client of LangSmith
- * it uses.
+ * A request to another service can have two headers, `langsmith-trace` and `baggage`, that name the
+ * run which makes the request. The service then starts its runs below that run, in the same trace
+ * and in the same project or agent. This works with all clients of LangSmith.
  *
  * |[<!-- language="C" -->
  * lsobs_run_propagate_metadata (run, "thread_id");
@@ -37,17 +36,17 @@
  * With libsoup, lsobs_run_add_to_message() and
  * lsobs_observer_start_run_from_message_headers() do the same.
  *
- * Everybody on the way can read the headers, and whoever gets them can do with them
- * what they like. So no metadata and no tag of a run goes along but what the program
- * has marked, with lsobs_run_propagate_metadata() and lsobs_run_propagate_tags(), and
- * that is redacted as it is in what is sent to LangSmith. Make headers only for
- * hosts that you trust with the name of your project or agent.
+ * Everybody on the network path can read the headers, and the receiver can use them for anything.
+ * So they contain only the metadata and tags that the program has marked, with
+ * lsobs_run_propagate_metadata() and lsobs_run_propagate_tags(). These are redacted as in the data
+ * for LangSmith. Add headers only to requests to hosts that may know the name of your project or
+ * agent.
  *
- * On the other side, headers come from whoever can send a request: they are not
- * looked at unless #LsobsConfig:trust-incoming-headers says so. Even then nothing is
- * taken from them but the place in the trace, metadata, tags and the name of the
- * project or the address of the agent; what is malformed is ignored. Headers that name both
- * are not followed: the run begins a trace of its own, as it does with the official clients.
+ * A service gets headers from everybody who can send requests to it. lsobs ignores them unless
+ * #LsobsConfig:trust-incoming-headers is %TRUE. Even then, it uses only the position in the trace,
+ * the metadata, the tags, and the name of the project or the address of the agent. It ignores
+ * headers that are malformed. If headers have both a project and an agent, the run starts a new
+ * trace, as with the official clients.
  */
 
 /* Makes annotations for a run that is not sampled, too, to keep what propagates. With tracing off,
@@ -236,15 +235,15 @@ _lsobs_run_write_headers (LsobsRun *self, gsize max_baggage, char **trace, char 
 /**
  * lsobs_run_propagate_metadata:
  * @self: a run
- * @key: a name, such as `thread_id`
+ * @key: the name of the metadata, such as `thread_id`
  *
- * Lets the metadata of this name go along to other services, in the headers that
- * lsobs_run_to_headers() makes: in clear text, for everybody to read who is on the
- * way. Children that start later inherit this along with the metadata.
+ * Marks metadata for propagation: lsobs_run_to_headers() then adds them to the headers for other
+ * services, as clear text that everybody on the network path can read. Children that are started
+ * later inherit the metadata and the mark.
  *
- * The metadata may be set before or after, or have come from another service
- * themselves. But a run that the sampler has left out keeps only what is marked when
- * it is set: mark first.
+ * The metadata can be set before or after this call, or can come from another service. But a run
+ * that the sampler has left out keeps only metadata that are marked when they are set: call this
+ * function first.
  *
  * Since: 0.1
  */
@@ -264,12 +263,12 @@ lsobs_run_propagate_metadata (LsobsRun *self, const char *key)
  * lsobs_run_propagate_tags:
  * @self: a run
  *
- * Lets the tags of the run go along to other services, in the headers that
- * lsobs_run_to_headers() makes: in clear text, for everybody to read who is on the
- * way. Children that start later do so with the tags of their own.
+ * Marks the tags of the run for propagation: lsobs_run_to_headers() then adds them to the headers
+ * for other services, as clear text that everybody on the network path can read. Children that are
+ * started later do the same with their own tags.
  *
- * All clients of LangSmith join tags with commas. So a tag with a comma in it comes
- * out as two.
+ * All clients of LangSmith join tags with commas. A tag that contains a comma therefore arrives as
+ * two tags.
  *
  * Since: 0.1
  */
@@ -289,28 +288,26 @@ lsobs_run_propagate_tags (LsobsRun *self)
  * lsobs_run_to_headers:
  * @self: a run, which may have ended
  *
- * Makes the headers for a request to another service, which can then start runs
- * below @self: `langsmith-trace` with the place of @self in its trace, and `baggage`
- * with the metadata and the tags that are marked to go along and the name of the
- * project or the address of the agent. If the request has a header `baggage` already, take
- * out of it every item whose key begins with `langsmith-`, since a receiver may ignore a
- * trace whose items are there twice, and append the value to the rest with a comma;
- * lsobs_run_add_to_message() does.
+ * Creates the headers for a request to another service, which can then start runs below @self. The
+ * header `langsmith-trace` has the position of @self in its trace. The header `baggage` has the
+ * metadata and the tags that are marked for propagation, and the name of the project or the address
+ * of the agent. If the request has a header `baggage` already, remove each item whose key begins
+ * with `langsmith-` from it, because a receiver may ignore a trace with two such items. Then append
+ * a comma and the new value. lsobs_run_add_to_message() does this.
  *
- * Metadata and tags are redacted by the rules of the config, and metadata left out
- * if #LsobsConfig:hide-metadata says so. This happens in the calling thread, and so
- * takes as long as the rules do. The header is no longer than 4 KiB: what does not
- * fit is left out whole, and counted as one of %LSOBS_COUNTER_DROPPED_NOTES.
+ * The redaction rules of the config are applied to the metadata and the tags, in the calling
+ * thread; the call takes as long as the rules take. If #LsobsConfig:hide-metadata is %TRUE, the
+ * metadata are left out. The header has at most 4096 bytes: an item that does not fit is left out,
+ * and counted by %LSOBS_COUNTER_DROPPED_NOTES.
  *
- * The headers of a run that the sampler has left out are as good as any: the other
- * service comes to the same decision, if it uses the same rate. In a forked child,
- * those of a run of its parent have no metadata and no tags. A run that lies more
- * than a hundred runs deep has no headers. When tracing is off, the headers are those
- * of the run in another process that this one was called in, if it was, and none
- * otherwise.
+ * A run that the sampler has left out has headers, too: the other service makes the same decision
+ * if it uses the same rate. In a child process of fork(), the headers of a run of the parent
+ * process have no metadata and no tags. A run that is more than 100 runs below the root has no
+ * headers. If tracing is off, there are no headers, except for a run that was started from the
+ * headers of another process: its headers name the run in that process.
  *
- * Returns: (transfer full) (element-type utf8 utf8): values by the names of
- *   headers; free it with g_hash_table_unref()
+ * Returns: (transfer full) (element-type utf8 utf8): the values by the names of the headers; free
+ *   it with g_hash_table_unref()
  *
  * Since: 0.1
  */
@@ -384,24 +381,21 @@ find_header (GHashTable *headers, const char *name)
 /**
  * lsobs_observer_start_run_from_headers:
  * @self: an observer
- * @headers: (nullable) (element-type utf8 utf8): the headers of a request that came
- *   in, values by names; all of them, or just `langsmith-trace` and `baggage`
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ * @headers: (nullable) (element-type utf8 utf8): the headers of an incoming request, values by
+ *   names: all of them, or only `langsmith-trace` and `baggage`
+ * @name: the name of the run, which the service shows
+ * @run_type: the type of the run
+ * @inputs: (nullable): the inputs; a value that is not an object becomes `{"value": …}`
  *
- * Starts a run for a request of another process, below the run that the request was
- * made in. It begins with the metadata and the tags that have come along, which are
- * redacted as any other, and lies in the project or at the agent of the trace, as its
- * children do.
- * The sampler is asked about the id of the trace, so that services with the same rate
- * keep the same traces.
+ * Starts a run for a request of another process, below the run that made the request. The run
+ * starts with the metadata and the tags of the headers, which are redacted as all others. The run
+ * and its children belong to the project or the agent of the trace. The sampler gets the id of the
+ * trace, so that services with the same rate keep the same traces.
  *
- * When #LsobsConfig:trust-incoming-headers is not set, or the headers say nothing
- * that makes sense, this is lsobs_observer_start_run(): the run is the root of a new
- * trace.
+ * If #LsobsConfig:trust-incoming-headers is %FALSE, or if the headers are not valid, this function
+ * does what lsobs_observer_start_run() does: the run is the root of a new trace.
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */

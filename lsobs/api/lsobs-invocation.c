@@ -9,10 +9,9 @@
  * @title: LsobsInvocation
  * @short_description: one execution of a graph
  *
- * One turn of an agent: a root run, and below it the runs of the nodes that the
- * callbacks of #LsobsGraphObserver tell of. Executions that go on at the same
- * time, in several threads or interleaved in one main loop, each have their own
- * invocation and never mix.
+ * One turn of an agent: a root run, and below it the runs of the nodes that the callbacks of
+ * #LsobsGraphObserver report. Create one invocation for each execution. Executions at the same
+ * time, in several threads or in one main loop, then stay separate.
  *
  * |[<!-- language="C" -->
  * g_autoptr(LsobsInvocation) turn = lsobs_observer_begin_invocation (observer, "support-agent", question);
@@ -25,11 +24,11 @@
  * lsobs_invocation_end (turn, answer);
  * ]|
  *
- * Nodes and tool calls that are open when the invocation ends were forgotten by
- * the program; they fail, and are counted by %LSOBS_COUNTER_ABANDONED. An
- * invocation that is never ended ends with its last reference.
+ * If nodes and tool calls are still open when the invocation ends, their runs fail, and are counted
+ * by %LSOBS_COUNTER_ABANDONED. The last unref of an invocation ends it, if the program has not
+ * ended it.
  *
- * All functions may be called from any thread.
+ * All functions can be called from any thread.
  */
 
 struct _LsobsInvocation
@@ -132,9 +131,9 @@ _lsobs_invocation_new (LsobsExporter *exporter, const char *name, JsonNode *inpu
 /**
  * lsobs_invocation_end:
  * @self: an invocation
- * @output: (nullable): what comes out
+ * @output: (nullable): the outputs of the root run
  *
- * Ends the execution well.
+ * Ends the invocation without an error.
  *
  * Since: 0.1
  */
@@ -150,9 +149,9 @@ lsobs_invocation_end (LsobsInvocation *self, JsonNode *output)
 /**
  * lsobs_invocation_fail:
  * @self: an invocation
- * @error: what went wrong
+ * @error: the error
  *
- * Ends the execution with an error.
+ * Ends the invocation with an error.
  *
  * Since: 0.1
  */
@@ -170,9 +169,9 @@ lsobs_invocation_fail (LsobsInvocation *self, const GError *error)
  * lsobs_invocation_get_run:
  * @self: an invocation
  *
- * Gets the root run, to set metadata or to start children by hand.
+ * Gets the root run, for example to set metadata or to start children.
  *
- * Returns: (transfer none): a run
+ * Returns: (transfer none): the root run
  *
  * Since: 0.1
  */
@@ -190,11 +189,10 @@ lsobs_invocation_get_run (LsobsInvocation *self)
  * @self: an invocation
  * @node_id: the name of a node
  *
- * Gets the run of an open node, to start children of it by hand, such as the
- * calls of a model. When tracing is off, no nodes are kept, and the root stands for
- * all of them.
+ * Gets the run of an open node, for example to start children of it, such as model calls. If
+ * tracing is off, there are no runs of nodes, and the function returns the root run.
  *
- * Returns: (transfer full) (nullable): a run, or %NULL when no such node is open
+ * Returns: (transfer full) (nullable): the run, or %NULL if no such node is open
  *
  * Since: 0.1
  */

@@ -13,8 +13,8 @@
  * @title: Model calls with libsoup
  * @short_description: one line that traces the call of a model
  *
- * A program that calls a model with libsoup traces it with one line before it sends the
- * message, and sends it with a function of lsobs, which does what that of libsoup does:
+ * Trace the call of a model with libsoup in two steps: add one line before you send the message,
+ * and send it with a function of lsobs, which works as that of libsoup:
  *
  * |[<!-- language="C" -->
  * soup_message_set_request_body_from_bytes (message, "application/json", body);
@@ -22,21 +22,21 @@
  * stream = lsobs_session_send (session, message, cancellable, &error);
  * ]|
  *
- * The bytes that the program reads, the errors and the cancellation are those of libsoup. What
- * becomes of the call is told at #LsobsModelCall. Where another function has to send the message,
- * lsobs_message_wrap_response() or lsobs_message_take_response() show lsobs the answer, and
- * lsobs_message_take_error() why there is no answer.
+ * The program gets the same bytes and errors as from libsoup, and cancels in the same way.
+ * #LsobsModelCall describes what is recorded. If another function must send the message, pass the
+ * answer to lsobs_message_wrap_response() or lsobs_message_take_response(), or an error to
+ * lsobs_message_take_error().
  *
- * The run ends with the mark by which the format ends a stream, or else when the answer has been
- * read, or when its stream is closed or freed. A redirect, or another try with a password, is
- * the same run; a message that is sent again makes a second one. If a function of libsoup sends it
- * again, the second run starts when the message does: an attempt that gets no connection belongs to
- * the first run.
+ * The run ends with the mark for the end of a stream. Without such a mark, it ends when the answer
+ * is read, or when its stream is closed or freed. A redirect, or a second attempt with a password,
+ * belongs to the same run. If the program sends the message again, a second run starts. If a
+ * function of libsoup sends it again, the second run starts with the first byte of the request: an
+ * attempt without a connection belongs to the first run.
  *
  * # Threads
  *
- * The functions are called where the functions of libsoup for the session are called. They block
- * only where these block.
+ * Call these functions in the threads that may call the functions of libsoup for the session. They
+ * block only if the functions of libsoup block.
  */
 
 /* The key of the object data with the call of a message. */
@@ -171,18 +171,18 @@ clear_call (SoupMessage *message)
 /**
  * lsobs_observer_trace_message:
  * @self: an observer
- * @message: a request to a model that is about to be sent
- * @body: (nullable): the body of the request, which cannot be read back from @message
- * @parent: (nullable): the run that the call is below; with %NULL the current run of this
- *   thread, see lsobs_run_push_thread_default(), or else none: the call is a root
+ * @message: a request to a model, which is not sent yet
+ * @body: (nullable): the body of the request, as lsobs cannot read it from @message
+ * @parent: (nullable): the parent of the run, or %NULL for the current run of this thread, see
+ *   lsobs_run_push_thread_default(); without a current run, the run is the root of a trace
  *
- * Starts a run for the call of a model, which begins now. Send @message with
- * lsobs_session_send() or its like, or hand over the answer with lsobs_message_wrap_response().
+ * Starts a run for the call of a model. The start time is the time of this call. Send @message with
+ * lsobs_session_send() or a similar function, or pass the answer to lsobs_message_wrap_response().
  *
- * Of the address, the query and the user are not recorded, and of the headers, only the id that
- * the service gives the request.
+ * The query and the user of the URL are not recorded. Of the headers, only the id that the service
+ * gives to the request is recorded.
  *
- * Returns: (transfer none): the run, which @message keeps until it is sent again or freed
+ * Returns: (transfer none): the run; @message owns it until the message is sent again or freed
  *
  * Since: 0.1
  */
@@ -234,10 +234,10 @@ wrap (SoupMessage *message, GInputStream *stream, GCancellable *cancellable)
 /**
  * lsobs_message_wrap_response:
  * @message: a message that was sent
- * @stream: the stream with the answer, such as soup_session_send() gives
+ * @stream: the stream with the answer, such as that of soup_session_send()
  *
- * Makes a stream that gives the same bytes as @stream, and shows them to lsobs. It gives the same
- * errors, can be polled if @stream can, and closes @stream when it is closed or freed.
+ * Creates a stream that returns the same bytes and errors as @stream, and traces them. It can be
+ * polled if @stream can be polled. It closes @stream when it is closed or freed.
  *
  * Returns: (transfer full): a stream; @stream itself if @message is not traced, or if its answer
  *   was wrapped before
@@ -256,10 +256,10 @@ lsobs_message_wrap_response (SoupMessage *message, GInputStream *stream)
 /**
  * lsobs_message_take_response:
  * @message: a message that was sent
- * @bytes: (nullable): the whole answer, such as soup_session_send_and_read() gives; %NULL if
+ * @bytes: (nullable): the whole answer, such as that of soup_session_send_and_read(), or %NULL if
  *   there is none
  *
- * Shows lsobs the answer, which ends the run. It does nothing if @message is not traced, or if its
+ * Traces the whole answer, and ends the run. Does nothing if @message is not traced, or if its
  * answer was wrapped.
  *
  * Since: 0.1
@@ -284,7 +284,7 @@ lsobs_message_take_response (SoupMessage *message, GBytes *bytes)
  * @message: a message that was sent
  * @error: why there is no answer
  *
- * Tells lsobs that a message got no answer, which ends the run. It does nothing if @message is not
+ * Ends the run of a message that got no answer with an error. Does nothing if @message is not
  * traced.
  *
  * Since: 0.1
@@ -345,9 +345,10 @@ take_result (SoupMessage *message, GBytes *bytes, GError *own_error, GError **er
  * @cancellable: (nullable): a cancellable
  * @error: return location for a #GError, or %NULL
  *
- * Sends a message as soup_session_send() does, and shows lsobs the answer while it is read.
+ * Sends a message as soup_session_send() does, and traces the answer while the program reads it.
+ * Fails with the errors of soup_session_send().
  *
- * Returns: (transfer full): a stream with the answer, or %NULL with the error of libsoup
+ * Returns: (transfer full): a stream with the answer, or %NULL if it fails
  *
  * Since: 0.1
  */
@@ -416,10 +417,11 @@ is_result_of (GAsyncResult *result, gpointer source_tag)
  * @message: a message
  * @io_priority: the priority of the request
  * @cancellable: (nullable): a cancellable
- * @callback: (nullable) (scope async): called when the answer begins
+ * @callback: (nullable) (scope async): called when the answer starts
  * @user_data: data for @callback
  *
- * Sends a message as soup_session_send_async() does, and shows lsobs the answer while it is read.
+ * Sends a message as soup_session_send_async() does, and traces the answer while the program reads
+ * it.
  *
  * Since: 0.1
  */
@@ -443,12 +445,12 @@ lsobs_session_send_async (SoupSession *session,
 
 /**
  * lsobs_session_send_finish:
- * @result: the result
+ * @result: the result that @callback of lsobs_session_send_async() was called with
  * @error: return location for a #GError, or %NULL
  *
- * Gets the result of lsobs_session_send_async().
+ * Finishes lsobs_session_send_async(). Fails with the errors of soup_session_send_finish().
  *
- * Returns: (transfer full): a stream with the answer, or %NULL with the error of libsoup
+ * Returns: (transfer full): a stream with the answer, or %NULL if it fails
  *
  * Since: 0.1
  */
@@ -467,9 +469,10 @@ lsobs_session_send_finish (GAsyncResult *result, GError **error)
  * @cancellable: (nullable): a cancellable
  * @error: return location for a #GError, or %NULL
  *
- * Sends a message and reads the answer as soup_session_send_and_read() does, and shows it to lsobs.
+ * Sends a message and reads the answer as soup_session_send_and_read() does, and traces the answer.
+ * Fails with the errors of that function.
  *
- * Returns: (transfer full): the answer, or %NULL with the error of libsoup
+ * Returns: (transfer full): the answer, or %NULL if it fails
  *
  * Since: 0.1
  */
@@ -511,11 +514,11 @@ send_and_read_cb (GObject *session, GAsyncResult *result, gpointer user_data)
  * @message: a message
  * @io_priority: the priority of the request
  * @cancellable: (nullable): a cancellable
- * @callback: (nullable) (scope async): called when the answer has been read
+ * @callback: (nullable) (scope async): called when the answer is read
  * @user_data: data for @callback
  *
- * Sends a message and reads the answer as soup_session_send_and_read_async() does, and shows it to
- * lsobs.
+ * Sends a message and reads the answer as soup_session_send_and_read_async() does, and traces the
+ * answer.
  *
  * Since: 0.1
  */
@@ -540,12 +543,13 @@ lsobs_session_send_and_read_async (SoupSession *session,
 
 /**
  * lsobs_session_send_and_read_finish:
- * @result: the result
+ * @result: the result that @callback of lsobs_session_send_and_read_async() was called with
  * @error: return location for a #GError, or %NULL
  *
- * Gets the result of lsobs_session_send_and_read_async().
+ * Finishes lsobs_session_send_and_read_async(). Fails with the errors of
+ * soup_session_send_and_read_finish().
  *
- * Returns: (transfer full): the answer, or %NULL with the error of libsoup
+ * Returns: (transfer full): the answer, or %NULL if it fails
  *
  * Since: 0.1
  */

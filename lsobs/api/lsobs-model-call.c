@@ -15,9 +15,8 @@
  * @title: LsobsModelCall
  * @short_description: the call of a model, traced by its bytes
  *
- * Makes a run of the call of a model: of the request's URL and body, and of the bytes of
- * the answer, as they come. The call itself is made by the program, with whatever
- * it likes.
+ * Traces the call of a model as a run, from the URL and the body of the request, and from the bytes
+ * of the answer. The program makes the call itself, with any HTTP library.
  *
  * |[<!-- language="C" -->
  * g_autoptr(LsobsModelCall) call = lsobs_model_call_new (observer, NULL, url, body);
@@ -32,47 +31,45 @@
  *   lsobs_model_call_fail (call, status, error);
  * ]|
  *
- * These are known, by the end of the URL's path: the chat completions, responses,
- * completions and embeddings of OpenAI, which many services and local programs speak;
- * the messages of Anthropic; chat, generate and embed of Ollama; and generateContent
- * and embedContent of Google. Whether an answer is a stream, and of which kind, its
- * first bytes tell. Anything else is recorded as it is, such as the event streams of Amazon
- * Bedrock, which are binary.
+ * lsobs recognises the format by the end of the URL's path: chat completions, responses,
+ * completions and embeddings of OpenAI, which many services and local programs also use; messages
+ * of Anthropic; chat, generate and embed of Ollama; generateContent and embedContent of Google. The
+ * first bytes of an answer show whether it is a stream, and of which kind. Other calls are recorded
+ * unchanged, such as the binary event streams of Amazon Bedrock.
  *
- * # What becomes of it
+ * # What is recorded
  *
- * The run is an %LSOBS_RUN_TYPE_LLM, or an %LSOBS_RUN_TYPE_EMBEDDING. Its inputs are the
- * messages and the tools that were offered, its outputs the answer. Those of a stream
- * are put together: texts, refusals, reasoning and calls of tools have the form of an
- * answer that is no stream. Contents of Google become messages of OpenAI's form. Of
- * embeddings, the number and the size of the vectors are recorded, not the vectors.
+ * The type of the run is %LSOBS_RUN_TYPE_LLM or %LSOBS_RUN_TYPE_EMBEDDING. Its inputs are the
+ * messages and the offered tools. Its outputs are the answer. The pieces of a stream are joined:
+ * texts, refusals, reasoning and tool calls have the same form as in an answer without a stream.
+ * Contents of Google become messages in the form of OpenAI. For embeddings, only the number and the
+ * size of the vectors are recorded.
  *
- * The model, the provider, and the parameters that are known to be no secrets are metadata,
- * and so is what the request itself has as `metadata`. What the service says about tokens
- * and costs is the usage of the run. If a stream has no usage because it was not asked for,
- * the metadata `usage_missing` says so. With the first part of a stream comes the event
- * `new_token`.
+ * The metadata are the model, the provider, the parameters that are known not to be secrets, and
+ * the member `metadata` of the request. The usage of the run has the tokens and costs that the
+ * service reports. If a stream has no usage because the request did not ask for it, the metadata
+ * `usage_missing` says so. The first part of a stream adds the event `new_token`.
  *
- * The run fails with the service's own message if there is one; with `Cancelled` if the
- * program has cancelled the call; and with `Incomplete answer` if the answer has not come to
- * its end. It has what had come of the outputs then. Whether an answer is complete is decided
- * by what it says, and not by how the connection has ended.
+ * The run fails with the error message of the service, if there is one. It fails with `Cancelled`
+ * if the program has cancelled the call, and with `Incomplete answer` if the end of the answer is
+ * missing. Its outputs are then what has arrived. Whether an answer is complete depends on its
+ * content, and not on how the connection has ended.
  *
  * # What is left out
  *
- * Of the URL, the provider and the model are recorded, and nothing else: no key in its query, no
- * user. Headers are not known to this object. Masked are the members of tools and metadata, and of
- * the body of an unknown format, whose names are those of secrets or headers, and tokens of well-known
- * services in them; of the addresses, users and queries are left out. So they are in the messages of
- * errors, and in an answer that repeats the request.
+ * Only the provider and the model are recorded of the URL: not its user, and not its query, which
+ * may have a key. This object does not see headers. These are masked: members of tools, of
+ * metadata, and of the body of an unknown format, if their names are those of secrets or headers;
+ * and tokens of well-known services in these places. The users and queries of URLs in these places
+ * are left out. The same applies to error messages, and to an answer that repeats the request.
  *
- * Up to 16 MiB of an answer are kept, and 64 KiB of one that has no events of its format. Of a
- * request of more than 64 MiB, nothing is. The metadata `lsobs_cut_bytes` tells how many bytes
- * are left out, and such calls are counted by %LSOBS_COUNTER_CUT_PAYLOADS.
+ * At most 16 MiB of an answer are kept, or 64 KiB of an answer without events of its format. If a
+ * request has more than 64 MiB, nothing of it is kept. The metadata `lsobs_cut_bytes` has the
+ * number of bytes that are left out. %LSOBS_COUNTER_CUT_PAYLOADS counts such calls.
  *
  * # Threads
  *
- * An object may be used in any thread, by one at a time.
+ * Any thread can use a call, but only one thread at a time.
  */
 
 /* It is sent, so it is not translated. */
@@ -397,14 +394,14 @@ _lsobs_model_call_new (LsobsExporter *exporter,
 /**
  * lsobs_model_call_new:
  * @observer: an observer
- * @parent: (nullable): the run that the call is below; with %NULL the current run of this
- *   thread, see lsobs_run_push_thread_default(), or else none: the call is a root
- * @url: where the request goes; its query and its user are not recorded
+ * @parent: (nullable): the parent of the run, or %NULL for the current run of this thread, see
+ *   lsobs_run_push_thread_default(); without a current run, the run is the root of a trace
+ * @url: the URL of the request; its query and its user are not recorded
  * @body: (nullable): the body of the request
  *
- * Starts a run for the call of a model, which begins now.
+ * Starts a run for the call of a model. The start time is the time of this call.
  *
- * Returns: (transfer full): a call
+ * Returns: (transfer full): a new call
  *
  * Since: 0.1
  */
@@ -429,7 +426,7 @@ lsobs_model_call_new (LsobsObserver *observer, LsobsRun *parent, const char *url
  * lsobs_model_call_get_run:
  * @self: a call
  *
- * Gets the run, to add to it what only the program knows, such as tags.
+ * Gets the run, for example to add tags.
  *
  * Returns: (transfer none): the run
  *
@@ -446,10 +443,11 @@ lsobs_model_call_get_run (LsobsModelCall *self)
 /**
  * lsobs_model_call_set_request_id:
  * @self: a call
- * @request_id: what the service calls the request, from a header such as `x-request-id`
+ * @request_id: the id that the service has given to the request, from a header such as
+ *   `x-request-id`
  *
- * Tells how the service can find the request again, as the metadata `request_id`. It is best
- * set before the answer is fed: the end of a stream ends the run.
+ * Sets the metadata `request_id` of the run, with which the service can find the request. Call it
+ * before you feed the answer: the end of a stream ends the run.
  *
  * Since: 0.1
  */
@@ -466,12 +464,12 @@ lsobs_model_call_set_request_id (LsobsModelCall *self, const char *request_id)
 /**
  * lsobs_model_call_feed:
  * @self: a call
- * @data: (array length=n_bytes) (element-type guint8): the next bytes of the answer, without
- *   the encodings of HTTP
- * @n_bytes: how many bytes
+ * @data: (array length=n_bytes) (element-type guint8): the next bytes of the body of the answer,
+ *   without content or transfer encoding
+ * @n_bytes: the number of bytes
  *
- * Takes the next piece of the answer's body, of any size. When the mark comes by which a
- * format ends its streams, the run ends: what comes after it is ignored.
+ * Adds the next bytes of the body of the answer, in pieces of any size. When the mark for the end
+ * of a stream arrives, the run ends, and later bytes are ignored.
  *
  * Since: 0.1
  */
@@ -487,9 +485,9 @@ lsobs_model_call_feed (LsobsModelCall *self, const guint8 *data, gsize n_bytes)
 /**
  * lsobs_model_call_feed_bytes:
  * @self: a call
- * @bytes: the next bytes of the answer
+ * @bytes: the next bytes of the body of the answer
  *
- * Takes the next piece of the answer's body, or all of it, as lsobs_model_call_feed() does.
+ * Adds the next bytes of the body of the answer, or all of them, as lsobs_model_call_feed() does.
  *
  * Since: 0.1
  */
@@ -509,10 +507,10 @@ lsobs_model_call_feed_bytes (LsobsModelCall *self, GBytes *bytes)
 /**
  * lsobs_model_call_finish:
  * @self: a call
- * @status: the status of HTTP, or 0 if it is not known
+ * @status: the HTTP status, or 0 if it is not known
  *
- * Ends the call at the end of the answer. A call ends once: what comes after it does nothing.
- * One that is let go without an end ends with what has come.
+ * Ends the call at the end of the answer. Later calls of functions for this object do nothing. The
+ * last unref ends a call with what has arrived, if the program has not ended it.
  *
  * Since: 0.1
  */
@@ -527,11 +525,12 @@ lsobs_model_call_finish (LsobsModelCall *self, guint status)
 /**
  * lsobs_model_call_fail:
  * @self: a call
- * @status: the status of HTTP, or 0 if there is none
- * @error: why there is no answer, or no more of it, such as %G_IO_ERROR_CANCELLED
+ * @status: the HTTP status, or 0 if there is none
+ * @error: why there is no answer, or why it is incomplete, such as %G_IO_ERROR_CANCELLED
  *
- * Ends the call with an error, once. It is no error of the run if the answer is complete even
- * so, and what the service has said goes before it.
+ * Ends the call with an error. If the answer is complete, the run does not fail. If the service has
+ * sent an error message, the run fails with that message instead. Only the first end of a call has
+ * an effect.
  *
  * Since: 0.1
  */

@@ -548,9 +548,9 @@ redirect_nodes (LsobsObserver *self, gboolean tracing)
  * new exporter afterwards. A program that reports runs by their ids keeps a reference to the
  * exporter that it started a run with, and ends the run with the same exporter.
  *
- * Fails with %LSOBS_ERROR_INVALID_CONFIG if lsobs_observer_new() would, or if the transport of the
- * observer is an #LsobsClient and @config would turn tracing on again after it was turned off.
- * Fails with %LSOBS_ERROR_CLOSED after a shutdown. If it fails, the observer does not change.
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG if lsobs_observer_new() would, or if @config turns tracing
+ * on and the observer was made with an #LsobsClient as its transport. Fails with
+ * %LSOBS_ERROR_CLOSED after a shutdown. If it fails, the observer does not change.
  *
  * Can be called from any thread, also while other threads start and end runs. Does no I/O.
  *

@@ -10,36 +10,33 @@
 /**
  * SECTION:lsobs-process
  * @title: The process
- * @short_description: what all observers of a process share
+ * @short_description: functions for all observers of a process
  *
- * What concerns all observers and exporters of a process together.
+ * These functions apply to all observers and exporters of a process together.
  */
 
 /**
  * lsobs_shutdown_all:
- * @timeout: the longest time to wait, in milliseconds; negative for as long
- *   as it takes
+ * @timeout: the longest time to wait, in milliseconds, or a negative number for no limit
  * @error: return location for a #GError, or %NULL
  *
  * Shuts down all observers and exporters of this process at the same time, within one @timeout.
- * Each of them takes no more records, and sends what waits, as with lsobs_exporter_shutdown();
- * one that has to wait for its service takes no time from the others. Records that
- * come later are counted by %LSOBS_DROP_REASON_SHUTDOWN. An observer that is made
- * later is not affected. Observers whose last reference is gone, but that still send, are waited for
- * in the same time.
+ * Each of them sends its records as lsobs_exporter_shutdown() does, and accepts no records
+ * afterwards: later ones are counted by %LSOBS_DROP_REASON_SHUTDOWN. One that waits for its service
+ * does not delay the others. The function also waits for observers whose last reference is gone,
+ * but that still send. It does not affect observers that are made later.
  *
- * In a process made by fork(), the observers of the parent that this process has not used
- * are left alone.
+ * In a child process of fork(), the function ignores observers of the parent process that the child
+ * has not used.
  *
- * Fails with the first error of lsobs_exporter_shutdown(): %LSOBS_FLUSH_ERROR_PERMANENT or
- * %LSOBS_FLUSH_ERROR_TIMEOUT. Then some records were lost, maybe of an observer whose last reference
- * is gone. It may also be
- * %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK: an observer that has called this function, from its redaction
- * function or its transport, is not shut down; all others are.
+ * Fails with the first error of lsobs_exporter_shutdown(). %LSOBS_FLUSH_ERROR_PERMANENT and
+ * %LSOBS_FLUSH_ERROR_TIMEOUT mean that some records were lost, possibly of an observer whose last
+ * reference is gone. %LSOBS_FLUSH_ERROR_WOULD_DEADLOCK means that a redaction function or a
+ * transport has called this function: its observer is not shut down; all others are.
  *
- * May be called from any thread, and more than once.
+ * Can be called from any thread, and several times.
  *
- * Returns: %TRUE if everything was delivered
+ * Returns: %TRUE if all records were delivered
  *
  * Since: 0.1
  */
@@ -53,18 +50,18 @@ lsobs_shutdown_all (gint64 timeout, GError **error)
  * lsobs_shutdown_at_exit:
  * @error: return location for a #GError, or %NULL
  *
- * Does at once what lsobs does at the end of the process: shuts down all observers and exporters at
- * the same time, each within its #LsobsConfig:exit-timeout. This is for interpreters, which end
- * before the process does, and for programs that end by `_exit ()`. An observer that is in its
- * redaction function or its transport in the calling thread cannot go on; its records are lost, and
- * counted by %LSOBS_DROP_REASON_SHUTDOWN. After lsobs_forbid_callbacks_at_exit(), lsobs calls no
- * function of the program from then on.
+ * Does immediately what lsobs does at the end of the process: shuts down all observers and
+ * exporters at the same time, each within its #LsobsConfig:exit-timeout. This is for interpreters,
+ * which end before the process does, and for programs that end with `_exit ()`. If the calling
+ * thread is in a redaction function or a transport, the observer of that function cannot continue:
+ * its records are lost, and counted by %LSOBS_DROP_REASON_SHUTDOWN. If
+ * lsobs_forbid_callbacks_at_exit() was called, lsobs calls no function of the program from then on.
  *
  * Fails as lsobs_shutdown_all() does.
  *
- * May be called from any thread, and more than once.
+ * Can be called from any thread, and several times.
  *
- * Returns: %TRUE if everything was delivered
+ * Returns: %TRUE if all records were delivered
  *
  * Since: 0.1
  */
@@ -80,23 +77,24 @@ lsobs_shutdown_at_exit (GError **error)
 /**
  * lsobs_forbid_callbacks_at_exit:
  *
- * Keeps lsobs from calling the program at the end of the process, from now on. This is for
- * interpreters, which end before the process does: no redaction function, no transport and no
- * function for the log of theirs can be called then, and a context of the program may contain sources
- * of theirs.
+ * Forbids calls from lsobs to functions of the program at the end of the process. This is for
+ * interpreters, which end before the process does. From then on, their redaction functions,
+ * transports and log functions cannot be called, and a main context of the program may contain
+ * their sources.
  *
- * Then lsobs runs no context of the program at the end of the process. What waits in an observer
- * with #LsobsObserver:main-context is sent without it; if the observer has a redaction function, or
- * a transport of the program, it is lost, and counted by %LSOBS_DROP_REASON_SHUTDOWN. At the end of
- * the process, and in its own threads at any time, lsobs calls no redaction function: fields that the
- * function has to judge are left out of what is sent, and counted by
- * %LSOBS_COUNTER_REDACTION_FAILURES. The functions to flush and to shut down run the context as
- * before, until the process ends.
+ * At the end of the process, lsobs then runs no main context of the program. An observer with
+ * #LsobsObserver:main-context sends its records without that context. If it has a redaction
+ * function, or a transport of the program, its records are lost, and counted by
+ * %LSOBS_DROP_REASON_SHUTDOWN. lsobs calls no redaction function at the end of the process, and
+ * never in its own threads. Fields that the function would redact are left out, and counted by
+ * %LSOBS_COUNTER_REDACTION_FAILURES. The functions to flush and to shut down still run the context,
+ * until the process ends.
  *
- * After lsobs_shutdown_at_exit(), this waits up to a second for threads that are in the function of
- * lsobs_run_set_context_func(): call it without the lock of the interpreter.
+ * After lsobs_shutdown_at_exit(), this function waits for threads that are in the function of
+ * lsobs_run_set_context_func(), for at most 1000 milliseconds. Release the lock of the interpreter
+ * before you call it.
  *
- * May be called from any thread, and more than once.
+ * Can be called from any thread, and several times.
  *
  * Since: 0.1
  */
@@ -113,13 +111,13 @@ lsobs_forbid_callbacks_at_exit (void)
  * @name: the language of the program, such as `python`
  * @version: (nullable): the version of its interpreter, such as `3.13.1`
  *
- * Sets what runs have as the `runtime` and the `runtime_version` in the object `runtime` of their
- * `extra`: in all observers of the process, in what is sent from then on. Without this call the
- * `runtime` is `c`, and there is no version. The bindings for Python and GJS make this call when they
- * are loaded. The last call stands.
+ * Sets the `runtime` and the `runtime_version` in the object `runtime` of the `extra` of runs. It
+ * applies to all observers of the process, and to all runs that are sent afterwards. By default,
+ * `runtime` is `c`, and there is no version. The bindings for Python and GJS call this function
+ * when they are loaded. A later call replaces the values.
  *
- * May be called from any thread. A program makes few such calls: the memory of each different pair
- * lasts as long as the process.
+ * Can be called from any thread. Call it only a few times: lsobs keeps each different pair of
+ * strings until the process ends.
  *
  * Since: 0.1
  */

@@ -12,39 +12,28 @@
  * @short_description: how runs find their parent
  * @include: lsobs/lsobs.h
  *
- * Each thread has a stack of runs. lsobs_observer_start_nested_run() starts a run
- * below the innermost of them, so that functions which trace themselves need not
- * hand runs to each other:
+ * Each thread has a stack of runs. lsobs_observer_start_nested_run() starts a run below the
+ * innermost run of the stack, so that traced functions need no run as a parameter:
  *
- * |[<!-- language="C" -->
- * static char *
- * look_up (LsobsObserver *observer,
- *          const char    *word)
- * {
- *   g_autoptr(LsobsRun) run = lsobs_observer_start_nested_run (observer, "look-up",
- *                                                              LSOBS_RUN_TYPE_TOOL, NULL);
- *   g_autoptr(LsobsRunPusher) pusher = lsobs_run_pusher_new (run);
- *   char *meaning = g_utf8_casefold (word, -1);  // what this traced would be below "look-up"
- *
- *   lsobs_run_end (run, NULL);
- *   return meaning;
- * }
- * ]|
+ * |[<!-- language="C" --> static char * look_up (LsobsObserver *observer, const char *word) {
+ * g_autoptr(LsobsRun) run = lsobs_observer_start_nested_run (observer, "look-up",
+ * LSOBS_RUN_TYPE_TOOL, NULL); g_autoptr(LsobsRunPusher) pusher = lsobs_run_pusher_new (run); char
+ * *meaning = g_utf8_casefold (word, -1); // what this traces is below "look-up" lsobs_run_end (run,
+ * NULL); return meaning; } ]|
  *
  * # Pops and ends
  *
- * A pop takes off the entry that its push has made, wherever in the stack that is. Functions
- * that take turns may pop in another order than they pushed: none pops the run of another.
+ * A pop removes the entry that its push has added, at any position in the stack. Functions that run
+ * alternately may therefore pop in another order than they pushed: none removes the run of another.
  *
- * A run that has ended is never the current one, and takes no children by itself. What is
- * started then is below the nearest run in the stack that has not ended, and the root of a
- * trace if there is none: it is the work of what goes on, not of what is done. A program that
- * needs a child of an ended run calls lsobs_run_start_child().
+ * A run that has ended is never the current run. A new run is then started below the nearest run in
+ * the stack that has not ended; if there is none, it is the root of a trace. To start a child of a
+ * run that has ended, call lsobs_run_start_child().
  *
  * # A task in a thread
  *
- * Other threads have other stacks. A run gets into the thread of a #GTask with the task,
- * and becomes the current one there for as long as the function lasts:
+ * Each thread has its own stack. To use a run in the thread of a #GTask, attach it to the task, and
+ * push it for the time of the function:
  *
  * |[<!-- language="C" -->
  * static void
@@ -83,11 +72,11 @@
  *
  * # A task in the main loop
  *
- * Between the steps of an asynchronous function the main loop does other things in the
- * same thread. A run that is pushed in one step and popped in a later one would be the
- * current run of all of these. So push it in each step, and pop it before the step returns,
- * or calls the callback of somebody else, as g_task_return_pointer() may do. The task of the
- * function keeps it in between:
+ * Between the steps of an asynchronous function, the main loop runs other code in the same thread.
+ * A run that is pushed in one step and popped in a later one would be the current run of that code,
+ * too. So push the run in each step. Pop it before the step returns, or calls a callback of other
+ * code, as g_task_return_pointer() can do. The task of the function keeps the run between the
+ * steps:
  *
  * |[<!-- language="C" -->
  * static void
@@ -129,8 +118,8 @@
  *
  * # Vala
  *
- * In Vala a lambda is the work of a run, which ends with it, or fails with what it
- * throws:
+ * In Vala, `wrap ()` takes a lambda. The run ends when the lambda returns, or fails with the error
+ * that it throws:
  *
  * |[
  * observer.start_nested_run ("answer", Lsobs.RunType.CHAIN, question).wrap (run => {
@@ -138,11 +127,11 @@
  * });
  * ]|
  *
- * `var pusher = new Lsobs.RunPusher (run);` does no more than push, and pops at the end of
- * its block. Neither is for a function with `yield` in it, which returns to the main loop:
- * there, a run that stays pushed would be the current one of whatever comes next, and
- * `wrap ()` around `think.begin ()` would end the run before its work is done. Such a function
- * hands its run on, and ends it itself:
+ * `var pusher = new Lsobs.RunPusher (run);` only pushes the run, and pops it at the end of its
+ * block. Use neither in a function with `yield`, which returns to the main loop: the pushed run
+ * would be the current run of other code, and `wrap ()` around `think.begin ()` would end the run
+ * before its work is done. Such a function takes its parent as a parameter, and ends its run
+ * itself:
  *
  * |[
  * async Json.Node answer (Lsobs.Run parent, Json.Node question) throws Error {
@@ -158,12 +147,12 @@
  * }
  * ]|
  *
- * `examples/model-call.vala` is a program that does so.
+ * See `examples/model-call.vala` for a program that does this.
  *
  * # Forks
  *
- * After a fork(), the child has the stack of the thread that has forked. What it starts
- * below a run of its parent process is in the trace of that.
+ * After a fork(), the child process has the stack of the thread that called fork(). A run that it
+ * starts below a run of its parent process belongs to the trace of that run.
  */
 
 /* The key of the object data in which a GTask keeps its run. */
@@ -344,9 +333,9 @@ push (LsobsRun *run)
  * lsobs_run_push_thread_default:
  * @self: a run
  *
- * Makes @self the current run of this thread, until it is popped or ends. The thread keeps a
- * reference, which is dropped at its end if it never gets there. In C,
- * lsobs_run_pusher_new() does the same with a pop that cannot be forgotten.
+ * Makes @self the current run of this thread, until it is popped or ends. The thread holds a
+ * reference until then, or until the thread ends. In C, lsobs_run_pusher_new() also pops the run
+ * automatically.
  *
  * Since: 0.1
  */
@@ -362,9 +351,9 @@ lsobs_run_push_thread_default (LsobsRun *self)
  * lsobs_run_pop_thread_default:
  * @self: a run that this thread has pushed
  *
- * Takes @self off again, in the thread that has pushed it. The order does not matter: what was
- * pushed after @self stays. Of a run that was pushed several times, the last push is undone.
- * To pop what this thread has not pushed is a mistake, and does nothing.
+ * Removes @self from the stack of this thread, in any order: runs that were pushed after @self
+ * stay. If @self was pushed several times, the last push is undone. It is an error of the program
+ * to pop a run that this thread has not pushed; the call does nothing then.
  *
  * Since: 0.1
  */
@@ -388,10 +377,11 @@ lsobs_run_pop_thread_default (LsobsRun *self)
 /**
  * lsobs_run_get_thread_default:
  *
- * Gets the current run of this thread, whichever observer it is of.
+ * Gets the current run of this thread, of any observer. It is the last run that was pushed, was not
+ * popped, and has not ended.
  *
- * Returns: (transfer none) (nullable): the run that was pushed last, is still there, and has
- *   not ended; its reference is the thread's
+ * Returns: (transfer none) (nullable): the current run, which the thread owns, or %NULL if there is
+ *   none
  *
  * Since: 0.1
  */
@@ -406,11 +396,11 @@ lsobs_run_get_thread_default (void)
 /**
  * lsobs_run_ref_thread_default:
  *
- * Gets the current run of this thread, to keep it for later or for another thread: what the
- * function of lsobs_run_set_context_func() tells, or else the run that was pushed last.
+ * Gets the current run of this thread, of any observer, for example for another thread. It is the
+ * run that the function of lsobs_run_set_context_func() returns; without one, it is that of
+ * lsobs_run_get_thread_default().
  *
- * Returns: (transfer full) (nullable): the current run, whichever observer it is of; of the runs that were
- *   pushed, one that has not ended
+ * Returns: (transfer full) (nullable): the current run, or %NULL if there is none
  *
  * Since: 0.1
  */
@@ -422,23 +412,24 @@ lsobs_run_ref_thread_default (void)
 
 /**
  * lsobs_run_set_context_func:
- * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what knows the
- *   current run of a thread, or %NULL
- * @user_data: data for @func
- * @notify: (nullable): frees @user_data, when no thread is in @func any more
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): the function that
+ *   returns the current run of a thread, or %NULL
+ * @user_data: the data for @func
+ * @notify: (nullable): the function that frees @user_data; it is called when no thread is in @func
+ *   any more
  *
- * Lets the binding of a language tell which run is the current one of a thread, for languages
- * with several flows of control in a thread, such as coroutines, which the stack of the thread
- * cannot follow. lsobs_observer_start_nested_run(), lsobs_model_call_new(),
- * lsobs_observer_trace_message() and lsobs_run_ref_thread_default() ask @func first.
- * lsobs_run_get_thread_default() does not. There is one function in a process, which
- * replaces that of an earlier call.
+ * Sets the function that returns the current run of a thread. It is for the bindings of languages
+ * that have several flows of control in a thread, such as coroutines: the stack of the thread
+ * cannot follow these. lsobs_observer_start_nested_run(), lsobs_model_call_new(),
+ * lsobs_observer_trace_message() and lsobs_run_ref_thread_default() call @func first;
+ * lsobs_run_get_thread_default() does not. A process has one such function; a later call replaces
+ * it.
  *
- * @func is called in any thread that starts a run, while no lock of lsobs is held. It is not
- * called when the process ends, see lsobs_forbid_callbacks_at_exit(). In a process made by
- * fork(), the function stays.
+ * @func is called in each thread that starts a run, without a lock of lsobs. It is not called at
+ * the end of the process, see lsobs_forbid_callbacks_at_exit(). A child process of fork() keeps the
+ * function.
  *
- * May be called from any thread.
+ * Can be called from any thread.
  *
  * Since: 0.1
  */
@@ -453,23 +444,24 @@ lsobs_run_set_context_func (LsobsRunContextFunc func, gpointer user_data, GDestr
 
 /**
  * lsobs_run_set_root_context_func:
- * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what knows how a root
- *   starts in a thread, or %NULL
- * @user_data: data for @func
- * @notify: (nullable): frees @user_data, when no thread is in @func any more
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): the function that
+ *   returns the project for a root in a thread, or %NULL
+ * @user_data: the data for @func
+ * @notify: (nullable): the function that frees @user_data; it is called when no thread is in @func
+ *   any more
  *
- * Lets the binding of a language tell the project of a trace where its root starts, or leave the
- * trace out. @func is asked for each root, whichever function starts it, among them
- * lsobs_observer_begin_invocation(), lsobs_model_call_new() and the functions of
- * #LsobsGraphObserver. A project that the program gives, as in
- * lsobs_observer_start_run_in_project(), and that of a parent in another process come before the one
- * that @func tells. There is one function in a process, which replaces that of an earlier call.
+ * Sets the function that decides, when a root run starts, about the project of its trace, and
+ * whether the trace is left out. It is for the bindings of languages. All functions that start a
+ * root run call @func, also lsobs_observer_begin_invocation(), lsobs_model_call_new() and the
+ * functions of #LsobsGraphObserver. Two projects take precedence over the result of @func: one that
+ * the program sets, as with lsobs_observer_start_run_in_project(), and that of a parent in another
+ * process. A process has one such function; a later call replaces it.
  *
- * @func is called in any thread that starts a root, while no lock of lsobs is held. It is not
- * called when the process ends, see lsobs_forbid_callbacks_at_exit(). In a process made by
- * fork(), the function stays.
+ * @func is called in each thread that starts a root run, without a lock of lsobs. It is not called
+ * at the end of the process, see lsobs_forbid_callbacks_at_exit(). A child process of fork() keeps
+ * the function.
  *
- * May be called from any thread.
+ * Can be called from any thread.
  *
  * Since: 0.1
  */
@@ -484,11 +476,11 @@ lsobs_run_set_root_context_func (LsobsRootContextFunc func,
 /**
  * lsobs_run_get_context_serial:
  *
- * Gets how many runs have been pushed so far in this process, in all threads. A binding keeps
- * the number with a run that it makes the current one: what is pushed after that has a higher
- * one, see #LsobsRunContextFunc.
+ * Gets how often runs have been pushed in this process so far, in all threads. A binding stores the
+ * number when it makes a run the current one. A later push has a higher number, see
+ * #LsobsRunContextFunc.
  *
- * Returns: a number that only grows
+ * Returns: the number of pushes, which only grows
  *
  * Since: 0.1
  */
@@ -513,10 +505,10 @@ lsobs_run_get_context_serial (void)
  * }
  * ]|
  *
- * With %NULL there is no current run until then: what is started is the root of a trace.
- * That is also right for a task that has none, see lsobs_task_get_run().
+ * With %NULL, there is no current run until then: a new run is the root of a trace. So @run can be
+ * the result of lsobs_task_get_run() for a task without a run.
  *
- * Returns: (transfer full): a pusher, to be freed by lsobs_run_pusher_free()
+ * Returns: (transfer full): a new pusher; free it with lsobs_run_pusher_free()
  *
  * Since: 0.1
  */
@@ -533,10 +525,10 @@ lsobs_run_pusher_new (LsobsRun *run)
  * lsobs_run_pusher_free: (skip)
  * @self: (transfer full): a pusher
  *
- * Takes off the run that @self has pushed, and frees @self. The order does not matter: what was
- * pushed after it stays. Another thread than the one that has pushed may call this; the run is
- * not the current one from then on, and the thread that has pushed it drops its reference when
- * it asks for its current run next, or ends.
+ * Pops the run that @self has pushed, in any order, and frees @self: runs that were pushed later
+ * stay. Another thread than the one that pushed the run may call this function. The run is then not
+ * the current run any more; the thread that pushed it drops its reference when it needs its current
+ * run the next time, or ends.
  *
  * Since: 0.1
  */
@@ -560,20 +552,19 @@ lsobs_run_pusher_free (LsobsRunPusher *self)
 /**
  * lsobs_run_wrap:
  * @self: a run
- * @func: (scope call) (closure user_data): its work
- * @user_data: data for @func
+ * @func: (scope call) (closure user_data): the function to call
+ * @user_data: the data for @func
  * @error: return location for a #GError, or %NULL
  *
- * Calls @func with @self as the current run of this thread, and then ends the run, or
- * fails it with the error of @func. That has only to end the run where there are outputs:
- * one that has ended by then stays as it is.
+ * Calls @func with @self as the current run of this thread. Then it ends the run, or fails it with
+ * the error of @func. @func can end the run itself to set outputs; lsobs_run_wrap() does not change
+ * a run that has ended.
  *
- * @func has done its work when it returns. One that only begins something, which the main loop
- * goes on with, such as an asynchronous function of Vala's by `begin ()`, needs no wrap: that
- * function starts and ends its run itself. A run that is used after lsobs_run_wrap() has ended
- * it is told in the log, once in a process.
+ * Do not use this function if @func only starts asynchronous work, such as an asynchronous function
+ * of Vala with `begin ()`: that function must start and end its run itself. If a run is used after
+ * lsobs_run_wrap() has ended it, lsobs logs this once in a process.
  *
- * Returns: %FALSE if @func has set an error, which is passed on
+ * Returns: %FALSE if @func has set an error, which is set in @error
  *
  * Since: 0.1
  */
@@ -606,11 +597,10 @@ lsobs_run_wrap (LsobsRun *self, LsobsRunFunc func, gpointer user_data, GError **
 /**
  * lsobs_task_set_run:
  * @task: a #GTask
- * @run: (nullable): a run; lsobs_run_get_thread_default() for the current one of this
- *   thread
+ * @run: (nullable): the run, such as that of lsobs_run_get_thread_default(), or %NULL
  *
- * Lets @task keep the run that it belongs to, for whoever goes on with the task: another
- * thread, or a later callback. The run is released with the task, and not ended by it.
+ * Attaches @run to @task, for another thread or a later callback. The task holds a reference to the
+ * run until it is freed, and does not end the run.
  *
  * Since: 0.1
  */
@@ -627,10 +617,10 @@ lsobs_task_set_run (GTask *task, LsobsRun *run)
  * lsobs_task_get_run:
  * @task: a #GTask
  *
- * Gets the run that @task belongs to. It is not the current run by that: push it, and pop
- * it before returning to the main loop.
+ * Gets the run that lsobs_task_set_run() has attached to @task. This does not make it the current
+ * run: push it, and pop it before you return to the main loop.
  *
- * Returns: (transfer none) (nullable): what lsobs_task_set_run() has set
+ * Returns: (transfer none) (nullable): the run, or %NULL if there is none
  *
  * Since: 0.1
  */

@@ -13,10 +13,10 @@
 /**
  * SECTION:lsobs-signals
  * @title: Signals
- * @short_description: what waits is sent before a signal ends the program
+ * @short_description: sends records before a signal ends the program
  *
- * A signal such as `SIGTERM` ends a program at once, unless the program handles it: what
- * waits to be sent is lost. lsobs_install_signal_handlers() makes lsobs handle such
+ * A signal such as `SIGTERM` ends a program immediately, unless the program handles the signal. The
+ * records in the queue are then lost. After lsobs_install_signal_handlers(), lsobs handles such
  * signals.
  *
  * |[<!-- language="C" -->
@@ -24,34 +24,34 @@
  *   g_warning ("%s", error->message);
  * ]|
  *
- * When the signal comes, a thread of lsobs shuts all observers down, each within its
- * #LsobsConfig:exit-timeout. Then it ends the program by the same signal, so that the parent process
- * sees what it expects. The program goes on meanwhile; runs that start then are lost, and
- * counted. Functions registered with `atexit ()` are not called, as without lsobs. A second
- * signal ends the program at once; only a second `SIGHUP` does not, as a terminal that is
- * closed may send several.
+ * When the signal arrives, a thread of lsobs shuts down all observers, each within its
+ * #LsobsConfig:exit-timeout. Then it ends the program with the same signal, so that the parent
+ * process gets the expected status. The program continues meanwhile. Runs that start during that
+ * time are lost, and counted. Functions registered with `atexit ()` are not called, as without
+ * lsobs. A second signal ends the program immediately; but a second `SIGHUP` does not, because a
+ * terminal that is closed can send several.
  *
- * lsobs only takes signals that have no other handler:
+ * lsobs handles only signals that have no other handler:
  *
- * - A signal that is ignored stays ignored, such as `SIGHUP` below `nohup`.
+ * - A signal that is ignored stays ignored, such as `SIGHUP` with `nohup`.
  * - A handler that the program has installed before stays. It decides whether the program ends. If
- *   it does, by return from `main ()` or `exit ()`, what waits is sent. If it does by `_exit ()` or
- *   by the same signal, what waits is lost, unless the program calls lsobs_observer_shutdown()
- *   before. This is so with g_unix_signal_add(), and with Python's handler of `SIGINT`.
- * - A handler that is installed later replaces that of lsobs: `sigaction ()`, g_unix_signal_add(),
- *   `signal.signal ()` of Python. When it is removed, the signal has its default action:
- *   g_source_remove() of the last source of g_unix_signal_add(), and `signal.signal ()` with
- *   `SIG_DFL` or with the handler that it returned before, do not bring lsobs's handler back. Call
- *   lsobs_install_signal_handlers() again then. A handler installed with sigaction() that calls the
- *   handler before it, as some crash reporters do, is fine.
+ *   it returns from `main ()` or calls `exit ()`, the records in the queue are sent. If it calls
+ *   `_exit ()` or raises the same signal, they are lost, unless the program calls
+ *   lsobs_observer_shutdown() before. This applies to g_unix_signal_add(), and to Python's handler
+ *   of `SIGINT`.
+ * - A handler that is installed later, with `sigaction ()`, g_unix_signal_add() or `signal.signal
+ *   ()` of Python, replaces the handler of lsobs. If the program removes it, the signal has its
+ *   default action: neither g_source_remove() of the last source of g_unix_signal_add() nor
+ *   `signal.signal ()` with `SIG_DFL` or with the handler that it returned before restores the
+ *   handler of lsobs. Call lsobs_install_signal_handlers() again then. A handler that is installed
+ *   with `sigaction ()` may call the handler of lsobs, as some crash reporters do.
  *
- * A signal that all threads block, to be read with `sigwait ()` or `signalfd ()`, is not delivered to
- * any handler.
+ * If all threads block a signal, for `sigwait ()` or `signalfd ()`, no handler is called.
  *
- * After a `fork ()`, a signal ends the child at once, as it does without lsobs, until the child
- * uses an observer; from then on it ends like its parent. A program that is executed by `exec ()`
- * has the default actions. The first process of a container ignores signals with the default
- * action, and so cannot end by one: it exits with the status 128 + the number of the signal.
+ * After a `fork ()`, a signal ends the child immediately, as without lsobs, until the child uses an
+ * observer; then lsobs handles the signal as in the parent. A program that is started with `exec
+ * ()` has the default actions. The first process of a container ignores signals with the default
+ * action: lsobs ends it with the exit status 128 plus the number of the signal.
  */
 
 static const int default_signals[] = { SIGTERM, SIGINT, SIGHUP };
@@ -74,24 +74,23 @@ shut_down (void)
 
 /**
  * lsobs_install_signal_handlers:
- * @signals: (array length=n_signals) (nullable): numbers of signals: `SIGTERM`, `SIGINT`,
- *   `SIGHUP` or `SIGQUIT`; %NULL for the first three
- * @n_signals: how many; 0 for the first three
+ * @signals: (array length=n_signals) (nullable): the signals: `SIGTERM`, `SIGINT`, `SIGHUP` or
+ *   `SIGQUIT`; %NULL for the first three
+ * @n_signals: the number of signals; 0 if @signals is %NULL
  * @error: return location for a #GError, or %NULL
  *
- * Sends what waits in all observers of this process before one of these signals ends it.
- * Signals that are ignored, or that have a handler, stay as they are; see the description
- * above. The function may be called several times, for more signals, or after the program
- * has removed a handler of its own; it may be called before there is an observer. It
- * starts a thread.
+ * Installs handlers that send the records of all observers of this process before one of these
+ * signals ends it. A signal that is ignored, or that has a handler, does not change; see the
+ * description above. Call the function again for more signals, or after the program has removed its
+ * own handler. It can be called before there is an observer. It starts a thread.
  *
- * Only programs should call this, not libraries. Call it after handlers of the program's own are
- * installed. It may be called from any thread, at best before others are started.
+ * Only programs should call this function, not libraries. Call it after the program has installed
+ * its own handlers. It can be called from any thread; best before the program starts other threads.
  *
- * Fails with %LSOBS_ERROR_INVALID_CONFIG when @signals contains another signal, and with
- * %G_THREAD_ERROR_AGAIN when no thread can be started. In both cases no handler is installed.
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG if @signals contains another signal, and with
+ * %G_THREAD_ERROR_AGAIN if no thread can be started. In both cases, no handler is installed.
  *
- * Returns: %TRUE if each of the signals is handled now, by lsobs or by the program, or is ignored
+ * Returns: %TRUE if lsobs or the program handles each of the signals, or if the signal is ignored
  *
  * Since: 0.1
  */

@@ -9,11 +9,10 @@
 /**
  * SECTION:lsobs-soup
  * @title: With libsoup
- * @short_description: one trace of several services that speak by libsoup
+ * @short_description: traces that span several services, with libsoup
  *
- * A client adds the run that a request is made in to its #SoupMessage, and a server
- * starts a run below it; see [Across processes][lsobs-Across-processes] for what that means,
- * and what goes along.
+ * A client adds the headers of a run to its #SoupMessage, and a server starts a run below it. See
+ * [Across processes][lsobs-Across-processes] for what the headers contain.
  */
 
 /* The key of the object data that holds the URI which the program gave the message. */
@@ -80,15 +79,14 @@ guard_redirects (SoupMessage *message)
  * @self: a run, which may have ended
  * @message: a request that is not sent yet
  *
- * Adds the headers of lsobs_run_to_headers() to a request, so that the service can
- * start runs below @self. They take the place of those of another run, and of everything
- * in the header `baggage` whose key begins with `langsmith-`, also of other clients. What
- * else is in that header stays, in its order; if both together are longer than 8 KiB,
- * less goes along.
+ * Adds the headers of lsobs_run_to_headers() to a request, so that the service can start runs below
+ * @self. They replace the headers of another run, and all items of the header `baggage` whose key
+ * begins with `langsmith-`, even those of other clients. The other items of that header stay, in
+ * their order. If the header would be longer than 8192 bytes, fewer metadata and tags are added.
  *
- * A redirect to another host loses the headers again.
+ * A redirect to another host removes the headers.
  *
- * May be called in any thread that may use @message.
+ * Can be called in any thread that may use @message.
  *
  * Since: 0.1
  */
@@ -123,16 +121,15 @@ lsobs_run_add_to_message (LsobsRun *self, SoupMessage *message)
 /**
  * lsobs_observer_start_run_from_message_headers:
  * @self: an observer
- * @headers: the headers of a request that came in, such as
- *   soup_server_message_get_request_headers() gives
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ * @headers: the headers of an incoming request, such as those of
+ *   soup_server_message_get_request_headers()
+ * @name: the name of the run, which the service shows
+ * @run_type: the type of the run
+ * @inputs: (nullable): the inputs; a value that is not an object becomes `{"value": …}`
  *
- * Starts a run for a request of another process, as
- * lsobs_observer_start_run_from_headers() does.
+ * Starts a run for a request of another process, as lsobs_observer_start_run_from_headers() does.
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */

@@ -16,12 +16,11 @@
 /**
  * SECTION:lsobs-feedback
  * @title: LsobsFeedback
- * @short_description: what somebody thinks of a run
+ * @short_description: a score, comment or correction for a run
  *
- * A score, a comment or a correction for a run, by a person or by a model that
- * judges. It is about one thing, its key, and may be given long after the run has
- * ended, by another program, too: all it takes are the ids of the run and of its
- * trace.
+ * Feedback is a score, a comment or a correction for a run, from a person or from a model that
+ * evaluates runs. Its key says what it is about. It needs only the id of the run and the id of the
+ * trace. So a program can add it long after the run has ended, even to a run of another program.
  *
  * |[<!-- language="C" -->
  * g_autoptr(LsobsFeedback) feedback = lsobs_feedback_new (run_id, trace_id, "helpful");
@@ -31,26 +30,24 @@
  * lsobs_observer_add_feedback (observer, feedback, &error);
  * ]|
  *
- * Where the run is at hand, lsobs_run_add_feedback() does for the simple case, and
- * lsobs_run_new_feedback() for the others. A thumb of a user is a score of 1 or 0 there, in any
- * language:
+ * If the program has the #LsobsRun, it can call lsobs_run_add_feedback() for a score, or
+ * lsobs_run_new_feedback() for more. For thumbs up and thumbs down, use the scores 1 and 0:
  *
  * |[<!-- language="C" -->
  * lsobs_run_add_feedback (run, "user_score", 1, NULL, &error);
  * lsobs_run_add_feedback (run, "user_score", 0, "I meant 6 * 8", &error);
  * ]|
  *
- * In Python: `run.add_feedback ('user_score', 1)`. In GJS: `run.add_feedback ('user_score', 1)`.
+ * In Python and in GJS: `run.add_feedback ('user_score', 1)`.
  *
- * Feedback travels through the same queue as runs do: bounded, counted and sent
- * again like them, and after the start of its run if that is on its way. It is addressed as
- * its run is: to the agent of #LsobsConfig:agent-id, if that is set. Its text is
- * redacted and cut by the same rules; #LsobsConfig:hide-outputs hides a correction,
- * and #LsobsConfig:hide-metadata the metadata of the source. To a trace that the
- * sampler has left out no feedback is sent.
+ * Feedback is a record in the same queue as runs, with the same limits, counters and retries. It is
+ * sent after the start of its run, if that is not delivered yet. It goes to the project or the
+ * agent of the run, such as that of #LsobsConfig:agent-id. Its text is redacted and cut by the same
+ * rules. #LsobsConfig:hide-outputs hides a correction, and #LsobsConfig:hide-metadata hides the
+ * metadata of the source. Feedback to a trace that the sampler has left out is not sent.
  *
- * Feedback is filled by one thread. What is added is a copy: the program may change
- * and drop its own.
+ * Only one thread at a time may change feedback. When the program adds feedback, lsobs copies it:
+ * the program can change or free its own afterwards.
  */
 
 /* Of one payload. Far more than the service takes; it ends the writing of JSON trees that
@@ -333,12 +330,12 @@ _lsobs_feedback_check (LsobsFeedback *self, LsobsId *run_id, LsobsId *trace_id, 
 /**
  * lsobs_feedback_new:
  * @run_id: the id of the run, a UUID
- * @trace_id: the id of its trace, which is that of the root
+ * @trace_id: the id of the trace of the run, which is the id of the root run
  * @key: what the feedback is about, such as `helpful`; at most 180 characters
  *
- * Makes feedback. It says nothing yet but that the run has got some.
+ * Creates feedback that has only a key.
  *
- * Returns: (transfer full): feedback
+ * Returns: (transfer full): new feedback
  *
  * Since: 0.1
  */
@@ -361,7 +358,7 @@ lsobs_feedback_new (const char *run_id, const char *trace_id, const char *key)
  * lsobs_feedback_ref:
  * @self: feedback
  *
- * Adds a reference. May be called from any thread.
+ * Adds a reference. Can be called from any thread.
  *
  * Returns: (transfer full): @self
  *
@@ -380,8 +377,7 @@ lsobs_feedback_ref (LsobsFeedback *self)
  * lsobs_feedback_unref:
  * @self: (transfer full): feedback
  *
- * Drops a reference, and frees @self with the last one. May be called from any
- * thread.
+ * Drops a reference. The last call frees @self. Can be called from any thread.
  *
  * Since: 0.1
  */
@@ -413,10 +409,10 @@ lsobs_feedback_unref (LsobsFeedback *self)
  * lsobs_feedback_get_id:
  * @self: feedback
  *
- * Gets the id of the feedback itself: a UUID of version 7, whose time is when it was
- * made.
+ * Gets the id of the feedback itself, a UUID of version 7. The time in it is the time when the
+ * feedback was created.
  *
- * Returns: (transfer none): 36 characters
+ * Returns: (transfer none): the id, a UUID of 36 characters
  *
  * Since: 0.1
  */
@@ -432,9 +428,9 @@ lsobs_feedback_get_id (LsobsFeedback *self)
  * lsobs_feedback_get_run_id:
  * @self: feedback
  *
- * Gets the id of the run.
+ * Gets the id of the run that the feedback belongs to.
  *
- * Returns: (transfer none): a UUID
+ * Returns: (transfer none): the id, a UUID
  *
  * Since: 0.1
  */
@@ -450,9 +446,9 @@ lsobs_feedback_get_run_id (LsobsFeedback *self)
  * lsobs_feedback_get_trace_id:
  * @self: feedback
  *
- * Gets the id of the trace that the run is in.
+ * Gets the id of the trace of the run.
  *
- * Returns: (transfer none): a UUID
+ * Returns: (transfer none): the id, a UUID
  *
  * Since: 0.1
  */
@@ -468,9 +464,9 @@ lsobs_feedback_get_trace_id (LsobsFeedback *self)
  * lsobs_feedback_get_key:
  * @self: feedback
  *
- * Gets what the feedback is about.
+ * Gets the key, which says what the feedback is about.
  *
- * Returns: (transfer none): the key
+ * Returns: (transfer none): the key, such as `helpful`
  *
  * Since: 0.1
  */
@@ -485,9 +481,9 @@ lsobs_feedback_get_key (LsobsFeedback *self)
 /**
  * lsobs_feedback_set_score:
  * @self: feedback
- * @score: a finite number; four decimals of it are sent
+ * @score: a finite number, which is sent with four decimals
  *
- * Sets a score that is a number.
+ * Sets a score that is a number. It replaces an earlier score.
  *
  * Since: 0.1
  */
@@ -503,9 +499,9 @@ lsobs_feedback_set_score (LsobsFeedback *self, double score)
 /**
  * lsobs_feedback_set_score_boolean:
  * @self: feedback
- * @score: yes or no
+ * @score: the score
  *
- * Sets a score that is true or false.
+ * Sets a score that is true or false. It replaces an earlier score.
  *
  * Since: 0.1
  */
@@ -521,11 +517,11 @@ lsobs_feedback_set_score_boolean (LsobsFeedback *self, gboolean score)
 /**
  * lsobs_feedback_set_value:
  * @self: feedback
- * @value: (nullable): a number, true or false, a string such as the name of a category, or
- *   an object
+ * @value: (nullable): a number, true or false, a string such as the name of a category, an object,
+ *   or %NULL for none
  *
- * Sets what is shown beside, or in place of, a score. The service takes no array: feedback
- * with one is refused when it is added.
+ * Sets a value, which the service shows beside the score or in place of it. The service accepts no
+ * array: such feedback is refused with %LSOBS_ERROR_INVALID_FEEDBACK when it is added.
  *
  * Since: 0.1
  */
@@ -540,9 +536,9 @@ lsobs_feedback_set_value (LsobsFeedback *self, JsonNode *value)
 /**
  * lsobs_feedback_set_comment:
  * @self: feedback
- * @comment: (nullable): a text
+ * @comment: (nullable): a text, or %NULL for none
  *
- * Sets what there is to say about it.
+ * Sets a comment.
  *
  * Since: 0.1
  */
@@ -557,10 +553,10 @@ lsobs_feedback_set_comment (LsobsFeedback *self, const char *comment)
 /**
  * lsobs_feedback_set_correction:
  * @self: feedback
- * @correction: (nullable): what should have come out, as an object or a string
+ * @correction: (nullable): the right outputs, an object or a string, or %NULL for none
  *
- * Sets what would have been right. The service takes nothing else: feedback with an array, a
- * number, true or false here is refused when it is added.
+ * Sets what the outputs of the run should have been. The service accepts no array, number or
+ * boolean: such feedback is refused with %LSOBS_ERROR_INVALID_FEEDBACK when it is added.
  *
  * Since: 0.1
  */
@@ -575,11 +571,11 @@ lsobs_feedback_set_correction (LsobsFeedback *self, JsonNode *correction)
 /**
  * lsobs_feedback_set_source:
  * @self: feedback
- * @source: who gives it
- * @metadata: (nullable): more about the source; what is no object becomes
+ * @source: the source
+ * @metadata: (nullable): more about the source, or %NULL; a value that is not an object becomes
  *   `{"value": …}`
  *
- * Sets where the feedback comes from: %LSOBS_FEEDBACK_SOURCE_API unless it is set.
+ * Sets the source of the feedback. The default is %LSOBS_FEEDBACK_SOURCE_API.
  *
  * Since: 0.1
  */
@@ -596,12 +592,12 @@ lsobs_feedback_set_source (LsobsFeedback *self, LsobsFeedbackSource source, Json
 /**
  * lsobs_feedback_set_project_id:
  * @self: feedback
- * @project_id: (nullable): a UUID
+ * @project_id: (nullable): the id of the project, a UUID, or %NULL
  *
- * Sets the project that the run is in, by its id. Some services require it; lsobs asks the
- * service for it when it is not set; see #LsobsClient. Set it for a run of another program that
- * is in another project than #LsobsConfig:project-name. It outranks the address of an
- * agent. It is not sent to replicas, where the project has another id.
+ * Sets the id of the project of the run. Some services require it. If it is not set, lsobs asks
+ * such a service for it; see #LsobsClient. Set it for a run of another program whose project is not
+ * #LsobsConfig:project-name. It takes precedence over the address of an agent. It is not sent to
+ * replicas, where the project has another id.
  *
  * Since: 0.1
  */
@@ -616,10 +612,10 @@ lsobs_feedback_set_project_id (LsobsFeedback *self, const char *project_id)
 /**
  * lsobs_feedback_set_start_time:
  * @self: feedback
- * @start_time: a time in µs since 1970, UTC
+ * @start_time: a time, in µs since 1970, UTC
  *
- * Sets when the run began, by which some services find it. Feedback of
- * lsobs_run_new_feedback() has it already.
+ * Sets the start time of the run. Some services need it to find the run. lsobs_run_new_feedback()
+ * sets it.
  *
  * Since: 0.1
  */
@@ -635,7 +631,7 @@ lsobs_feedback_set_start_time (LsobsFeedback *self, gint64 start_time)
 /**
  * lsobs_feedback_set_experiment_id:
  * @self: feedback
- * @experiment_id: (nullable): a UUID
+ * @experiment_id: (nullable): the id of the experiment, a UUID, or %NULL
  *
  * Sets the comparative experiment that the feedback belongs to.
  *
@@ -652,9 +648,9 @@ lsobs_feedback_set_experiment_id (LsobsFeedback *self, const char *experiment_id
 /**
  * lsobs_feedback_set_group_id:
  * @self: feedback
- * @group_id: (nullable): a UUID
+ * @group_id: (nullable): the id of the group, a UUID, or %NULL
  *
- * Sets what feedback to several runs has in common when they were judged together.
+ * Sets the group of the feedback: feedback to several runs that were compared has the same group.
  *
  * Since: 0.1
  */
@@ -669,12 +665,12 @@ lsobs_feedback_set_group_id (LsobsFeedback *self, const char *group_id)
 /**
  * lsobs_feedback_set_config:
  * @self: feedback
- * @config: (nullable): an object, as the service defines it
+ * @config: (nullable): an object, as the service defines it, or %NULL for none
  *
- * Sets what values the key may have and how they are shown. The object has a member `type`,
- * which is `continuous`, `categorical` or `freeform`, and may have numbers `min` and `max` and
- * an array `categories` of objects with a number `value` and a string `label`. Feedback with
- * any other config is refused when it is added.
+ * Sets which values the key can have, and how the service shows them. The object has a member
+ * `type`, which is `continuous`, `categorical` or `freeform`. It can have the numbers `min` and
+ * `max`, and an array `categories` of objects with a number `value` and a string `label`. Feedback
+ * with another config is refused with %LSOBS_ERROR_INVALID_FEEDBACK when it is added.
  *
  * Since: 0.1
  */
@@ -689,9 +685,9 @@ lsobs_feedback_set_config (LsobsFeedback *self, JsonNode *config)
 /**
  * lsobs_feedback_set_extra:
  * @self: feedback
- * @extra: (nullable): an object
+ * @extra: (nullable): an object, or %NULL for none
  *
- * Sets what else the program wants to keep with the feedback.
+ * Sets more data of the program.
  *
  * Since: 0.1
  */
@@ -706,9 +702,9 @@ lsobs_feedback_set_extra (LsobsFeedback *self, JsonNode *extra)
 /**
  * lsobs_feedback_set_is_error:
  * @self: feedback
- * @is_error: whether who should have judged has failed
+ * @is_error: %TRUE if the evaluation has failed
  *
- * Sets whether this stands for feedback that could not be given.
+ * Sets whether the evaluation that should give this feedback has failed.
  *
  * Since: 0.1
  */
@@ -723,10 +719,9 @@ lsobs_feedback_set_is_error (LsobsFeedback *self, gboolean is_error)
 /**
  * lsobs_feedback_set_extend_retention:
  * @self: feedback
- * @extend_retention: whether the service keeps the trace longer for it
+ * @extend_retention: %TRUE if the service keeps the trace longer because of the feedback
  *
- * Sets whether the feedback makes the trace worth keeping. It does unless it is told
- * not to.
+ * Sets whether the service keeps the trace longer because of the feedback. The default is %TRUE.
  *
  * Since: 0.1
  */

@@ -14,12 +14,11 @@
  * @title: LsobsRunEvent
  * @short_description: a start or an update of a run
  *
- * What happens to a run, by the run's id: for programs that keep ids rather than
- * an #LsobsRun, such as a bridge from another tracing system, and for tests, to
- * which #LsobsMemoryTransport shows what has left the program.
+ * An event reports a start or an update of a run by the id of the run. It is for programs that keep
+ * ids instead of an #LsobsRun, such as a bridge from another tracing system. In tests,
+ * #LsobsMemoryTransport returns the events that a program has sent.
  *
- * An event is filled by one thread and given to lsobs_exporter_enqueue(); from
- * then on it must not be changed.
+ * Only one thread may change an event. Do not change it after lsobs_exporter_enqueue().
  */
 
 G_DEFINE_ENUM_TYPE (LsobsRunEventKind,
@@ -86,12 +85,12 @@ set_string (char **member, const char *text)
  * @id: the id of the run, a UUID
  * @parent_id: (nullable): the id of the parent, or %NULL for the root of a trace
  * @name: the name of the run
- * @run_type: what the run does
- * @inputs: (nullable): what goes in; it is copied
+ * @run_type: the type of the run
+ * @inputs: (nullable): the inputs, which are copied, or %NULL
  *
- * Makes the event that begins a run.
+ * Creates an event that starts a run.
  *
- * Returns: (transfer full): an event
+ * Returns: (transfer full): a new event
  *
  * Since: 0.1
  */
@@ -118,12 +117,12 @@ lsobs_run_event_new_start (const char *id,
 /**
  * lsobs_run_event_new_update:
  * @id: the id of the run, a UUID
- * @outputs: (nullable): what comes out; it is copied
- * @error_text: (nullable): the error that the run has failed with
+ * @outputs: (nullable): the outputs, which are copied, or %NULL
+ * @error_text: (nullable): the error that the run has failed with, or %NULL
  *
- * Makes the event that ends a run.
+ * Creates an event that ends a run.
  *
- * Returns: (transfer full): an event
+ * Returns: (transfer full): a new event
  *
  * Since: 0.1
  */
@@ -144,7 +143,7 @@ lsobs_run_event_new_update (const char *id, JsonNode *outputs, const char *error
  * lsobs_run_event_ref:
  * @self: an event
  *
- * Adds a reference. May be called from any thread.
+ * Adds a reference. Can be called from any thread.
  *
  * Returns: (transfer full): @self
  *
@@ -163,8 +162,7 @@ lsobs_run_event_ref (LsobsRunEvent *self)
  * lsobs_run_event_unref:
  * @self: (transfer full): an event
  *
- * Drops a reference, and frees @self with the last one. May be called from any
- * thread.
+ * Drops a reference. The last call frees @self. Can be called from any thread.
  *
  * Since: 0.1
  */
@@ -199,7 +197,7 @@ lsobs_run_event_unref (LsobsRunEvent *self)
  * lsobs_run_event_get_kind:
  * @self: an event
  *
- * Gets what the event tells.
+ * Gets the kind of the event: a start, an update, or feedback.
  *
  * Returns: the kind
  *
@@ -219,7 +217,7 @@ lsobs_run_event_get_kind (LsobsRunEvent *self)
  *
  * Gets the id of the run.
  *
- * Returns: (transfer none): a UUID
+ * Returns: (transfer none): the id, a UUID
  *
  * Since: 0.1
  */
@@ -235,9 +233,9 @@ lsobs_run_event_get_id (LsobsRunEvent *self)
  * lsobs_run_event_get_parent_id:
  * @self: an event
  *
- * Gets the id of the parent.
+ * Gets the id of the parent of the run.
  *
- * Returns: (transfer none) (nullable): a UUID, or %NULL for the root of a trace
+ * Returns: (transfer none) (nullable): the id, a UUID, or %NULL if the run is the root of a trace
  *
  * Since: 0.1
  */
@@ -255,8 +253,7 @@ lsobs_run_event_get_parent_id (LsobsRunEvent *self)
  *
  * Gets the name of the run.
  *
- * Returns: (transfer none) (nullable): the name, or %NULL in an update made by
- * the program
+ * Returns: (transfer none) (nullable): the name, or %NULL if an update has none
  *
  * Since: 0.1
  */
@@ -273,8 +270,8 @@ lsobs_run_event_get_name (LsobsRunEvent *self)
  * @self: an event
  * @name: the name of the run
  *
- * Sets the name of the run. An update needs none, unless the start of the run was
- * reported elsewhere.
+ * Sets the name of the run. An update needs a name only if another program has reported the start
+ * of the run.
  *
  * Since: 0.1
  */
@@ -291,7 +288,7 @@ lsobs_run_event_set_name (LsobsRunEvent *self, const char *name)
  * lsobs_run_event_get_run_type:
  * @self: an event
  *
- * Gets what the run does.
+ * Gets the type of the run.
  *
  * Returns: the type
  *
@@ -308,10 +305,10 @@ lsobs_run_event_get_run_type (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_run_type:
  * @self: an event
- * @run_type: what the run does
+ * @run_type: the type of the run
  *
- * Sets what the run does. An update need not tell, unless the start of the run was
- * reported elsewhere.
+ * Sets the type of the run. An update needs a type only if another program has reported the start
+ * of the run.
  *
  * Since: 0.1
  */
@@ -328,10 +325,10 @@ lsobs_run_event_set_run_type (LsobsRunEvent *self, LsobsRunType run_type)
  * lsobs_run_event_get_project_name:
  * @self: an event
  *
- * Gets the project that the run goes to.
+ * Gets the project that the run belongs to.
  *
- * Returns: (transfer none) (nullable): the name; %NULL for a run that goes to an address,
- *   and in events made by the program that do not name a project
+ * Returns: (transfer none) (nullable): the name of the project; %NULL if the run belongs to an
+ *   agent, or if the program has set no project
  *
  * Since: 0.1
  */
@@ -346,11 +343,12 @@ lsobs_run_event_get_project_name (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_project_name:
  * @self: an event
- * @project_name: (nullable): the name of a project
+ * @project_name: (nullable): the name of a project, or %NULL
  *
- * Sets the project that the run goes to. Without it and without an address, a run goes where
- * its parent goes if that is known here, and otherwise where the config says. All runs of a trace
- * belong in one project, and an update of a run cannot move it.
+ * Sets the project that the run belongs to. If an event has neither a project nor an address, the
+ * run belongs to the project or agent of its parent, if the exporter knows the parent, and
+ * otherwise to that of the config. Use the same project for all runs of a trace. An update cannot
+ * change the project of a run.
  *
  * Since: 0.1
  */
@@ -366,10 +364,10 @@ lsobs_run_event_set_project_name (LsobsRunEvent *self, const char *project_name)
  * lsobs_run_event_get_address:
  * @self: an event
  *
- * Gets the address of the agent that the run goes to.
+ * Gets the address of the agent that the run belongs to.
  *
- * Returns: (transfer none) (nullable): the address; %NULL for a run that goes to a
- *   project, and in events made by the program that do not name an address
+ * Returns: (transfer none) (nullable): the address; %NULL if the run belongs to a project, or if
+ *   the program has set no address
  *
  * Since: 0.1
  */
@@ -384,12 +382,12 @@ lsobs_run_event_get_address (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_address:
  * @self: an event
- * @address: (nullable): an address, `lrn:agents/ID/environments/ENVIRONMENT`
+ * @address: (nullable): an address, `lrn:agents/ID/environments/ENVIRONMENT`, or %NULL
  *
- * Sets the address of the agent that the run goes to, in place of a project. What makes a
- * good address is said at #LsobsConfig:agent-id and #LsobsConfig:agent-environment;
- * lsobs_exporter_enqueue() refuses any other, and an event that names a project as well.
- * See lsobs_run_event_set_project_name() for what applies to all runs of a trace.
+ * Sets the address of the agent that the run belongs to, in place of a project. See
+ * #LsobsConfig:agent-id and #LsobsConfig:agent-environment for its parts. lsobs_exporter_enqueue()
+ * refuses another address, and an event that has a project, too. As with
+ * lsobs_run_event_set_project_name(), use the same address for all runs of a trace.
  *
  * Since: 0.1
  */
@@ -405,9 +403,10 @@ lsobs_run_event_set_address (LsobsRunEvent *self, const char *address)
  * lsobs_run_event_get_status:
  * @self: an event
  *
- * Gets how far the run has come by this event.
+ * Gets the state of the run after this event.
  *
- * Returns: failed with an error, completed with an end, else running
+ * Returns: %LSOBS_RUN_STATUS_FAILED if there is an error, %LSOBS_RUN_STATUS_COMPLETED if the event
+ *   ends the run, or %LSOBS_RUN_STATUS_RUNNING
  *
  * Since: 0.1
  */
@@ -426,12 +425,12 @@ lsobs_run_event_get_status (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_trace:
  * @self: an event
- * @trace_id: the id of the trace, which is the id of its root
- * @dotted_order: the path from the root to the run: for each a time of the form
- *   `YYYYMMDDTHHMMSSffffffZ` and the id, joined by dots
+ * @trace_id: the id of the trace, which is the id of its root run
+ * @dotted_order: the path from the root to the run: for each run, a time in the form
+ *   `YYYYMMDDTHHMMSSffffffZ` and the id of the run, joined with dots
  *
- * Sets where in its trace the run lies. It is needed for runs whose parent is
- * not known to the exporter; otherwise the exporter finds out by itself.
+ * Sets the position of the run in its trace. It is required if the exporter does not know the
+ * parent of the run; otherwise the exporter finds the position.
  *
  * Since: 0.1
  */
@@ -452,7 +451,7 @@ lsobs_run_event_set_trace (LsobsRunEvent *self, const char *trace_id, const char
  *
  * Gets the id of the trace.
  *
- * Returns: (transfer none) (nullable): a UUID, or %NULL when it was not set
+ * Returns: (transfer none) (nullable): the id, a UUID, or %NULL if it is not set
  *
  * Since: 0.1
  */
@@ -470,7 +469,8 @@ lsobs_run_event_get_trace_id (LsobsRunEvent *self)
  *
  * Gets the path from the root of the trace to the run.
  *
- * Returns: (transfer none) (nullable): the path, or %NULL when it was not set
+ * Returns: (transfer none) (nullable): the path, or %NULL if it is not set; see
+ *   lsobs_run_event_set_trace() for its form
  *
  * Since: 0.1
  */
@@ -485,15 +485,15 @@ lsobs_run_event_get_dotted_order (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_start_time:
  * @self: an event
- * @start_time: a time in µs since 1970, UTC
+ * @start_time: a time, in µs since 1970, UTC
  *
- * Sets when the run began. Without it, the time in a version 7 id is taken, and
- * otherwise the time of lsobs_exporter_enqueue(). A child never begins before its parent,
- * if the parent is known.
+ * Sets the start time of the run. By default, it is the time in the id, if that is a UUID of
+ * version 7, and otherwise the time of lsobs_exporter_enqueue(). A child never starts before its
+ * parent, if the exporter knows the parent.
  *
- * The time is sent as it is. Either set the start and the end of all runs of a trace, as
- * when it is replayed, or neither: times that lsobs takes belong together even if the
- * wall clock is set during the trace, see lsobs_run_get_start_time().
+ * The time is sent unchanged. Set the start and end times of all runs of a trace, for example to
+ * replay it, or of none: the times of lsobs are consistent even if the wall clock changes during
+ * the trace, see lsobs_run_get_start_time().
  *
  * Since: 0.1
  */
@@ -510,9 +510,9 @@ lsobs_run_event_set_start_time (LsobsRunEvent *self, gint64 start_time)
  * lsobs_run_event_get_start_time:
  * @self: an event
  *
- * Gets when the run began.
+ * Gets the start time of the run.
  *
- * Returns: a time in µs since 1970, UTC, or 0 when it was not set
+ * Returns: the time, in µs since 1970, UTC, or 0 if it is not set
  *
  * Since: 0.1
  */
@@ -527,11 +527,11 @@ lsobs_run_event_get_start_time (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_end_time:
  * @self: an event
- * @end_time: a time in µs since 1970, UTC
+ * @end_time: a time, in µs since 1970, UTC
  *
- * Sets when the run ended. Without it, an update ends the run at the time of
- * lsobs_exporter_enqueue(). A start that has one is a complete run. A run does not end
- * before it starts: an earlier time is sent as the start time.
+ * Sets the end time of the run. By default, an update ends the run at the time of
+ * lsobs_exporter_enqueue(). A start with an end time is a complete run. A run does not end before
+ * it starts: if the time is earlier, the start time is sent.
  *
  * Since: 0.1
  */
@@ -548,9 +548,9 @@ lsobs_run_event_set_end_time (LsobsRunEvent *self, gint64 end_time)
  * lsobs_run_event_get_end_time:
  * @self: an event
  *
- * Gets when the run ended.
+ * Gets the end time of the run.
  *
- * Returns: a time in µs since 1970, UTC, or 0 when it was not set
+ * Returns: the time, in µs since 1970, UTC, or 0 if it is not set
  *
  * Since: 0.1
  */
@@ -565,9 +565,9 @@ lsobs_run_event_get_end_time (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_inputs:
  * @self: an event
- * @inputs: (nullable): what went in; it is copied
+ * @inputs: (nullable): the inputs, which are copied, or %NULL
  *
- * Sets what went in.
+ * Sets the inputs of the run.
  *
  * Since: 0.1
  */
@@ -583,10 +583,9 @@ lsobs_run_event_set_inputs (LsobsRunEvent *self, JsonNode *inputs)
  * lsobs_run_event_get_inputs:
  * @self: an event
  *
- * Gets what went in.
+ * Gets the inputs of the run.
  *
- * Returns: (transfer none) (nullable): a node, which must not be changed, or
- * %NULL
+ * Returns: (transfer none) (nullable): a node, which must not be changed, or %NULL
  *
  * Since: 0.1
  */
@@ -601,9 +600,9 @@ lsobs_run_event_get_inputs (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_outputs:
  * @self: an event
- * @outputs: (nullable): what came out; it is copied
+ * @outputs: (nullable): the outputs, which are copied, or %NULL
  *
- * Sets what came out, of a start that is a complete run too.
+ * Sets the outputs of the run, also in a start that is a complete run.
  *
  * Since: 0.1
  */
@@ -619,10 +618,9 @@ lsobs_run_event_set_outputs (LsobsRunEvent *self, JsonNode *outputs)
  * lsobs_run_event_get_outputs:
  * @self: an event
  *
- * Gets what came out.
+ * Gets the outputs of the run.
  *
- * Returns: (transfer none) (nullable): a node, which must not be changed, or
- * %NULL
+ * Returns: (transfer none) (nullable): a node, which must not be changed, or %NULL
  *
  * Since: 0.1
  */
@@ -637,9 +635,9 @@ lsobs_run_event_get_outputs (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_error_text:
  * @self: an event
- * @error_text: (nullable): the error that the run has failed with
+ * @error_text: (nullable): the error that the run has failed with, or %NULL
  *
- * Sets the error that the run has failed with, of a start that is a complete run too.
+ * Sets the error that the run has failed with, also in a start that is a complete run.
  *
  * Since: 0.1
  */
@@ -657,7 +655,7 @@ lsobs_run_event_set_error_text (LsobsRunEvent *self, const char *error_text)
  *
  * Gets the error that the run has failed with.
  *
- * Returns: (transfer none) (nullable): a text, or %NULL
+ * Returns: (transfer none) (nullable): the error, or %NULL if the run has not failed
  *
  * Since: 0.1
  */
@@ -672,9 +670,9 @@ lsobs_run_event_get_error_text (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_tags:
  * @self: an event
- * @tags: (nullable) (array zero-terminated=1): words to find the run by
+ * @tags: (nullable) (array zero-terminated=1): the tags, or %NULL
  *
- * Sets the tags. Those of an update take the place of all that the run had before.
+ * Sets the tags of the run. The tags of an update replace all tags of the run.
  *
  * Since: 0.1
  */
@@ -693,7 +691,7 @@ lsobs_run_event_set_tags (LsobsRunEvent *self, const char *const *tags)
  * lsobs_run_event_get_tags:
  * @self: an event
  *
- * Gets the tags.
+ * Gets the tags of the run.
  *
  * Returns: (transfer none) (nullable): the tags, or %NULL
  *
@@ -710,12 +708,13 @@ lsobs_run_event_get_tags (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_extra:
  * @self: an event
- * @extra: (nullable): an object, with the metadata as its member `metadata`; it is copied
+ * @extra: (nullable): an object, with the metadata as its member `metadata`, which is copied, or
+ *   %NULL
  *
- * Sets what is told of the run beside all else, as lsobs_run_set_extra() does one by one.
+ * Sets all extra data of the run. lsobs_run_set_extra() sets the members of this object one by one.
  *
- * What an update tells joins what the start told: objects are merged, everything else is
- * replaced.
+ * The extra data of an update are merged into those of the start: objects are merged, and all other
+ * values are replaced.
  *
  * Since: 0.1
  */
@@ -730,10 +729,10 @@ lsobs_run_event_set_extra (LsobsRunEvent *self, JsonNode *extra)
 /**
  * lsobs_run_event_set_metadata:
  * @self: an event
- * @key: a name, such as `thread_id`
- * @value: (nullable): what it stands for; it is copied
+ * @key: the name of the metadata, such as `thread_id`
+ * @value: (nullable): the value, which is copied, or %NULL
  *
- * Sets a piece of metadata, which is a member of the member `metadata` of extra.
+ * Sets one value of the metadata, as a member of the member `metadata` of the extra data.
  *
  * Since: 0.1
  */
@@ -767,10 +766,9 @@ lsobs_run_event_set_metadata (LsobsRunEvent *self, const char *key, JsonNode *va
  * lsobs_run_event_get_extra:
  * @self: an event
  *
- * Gets the metadata and the description of the runtime.
+ * Gets the extra data of the run, with the metadata and the description of the runtime.
  *
- * Returns: (transfer none) (nullable): a node, which must not be changed, or
- * %NULL
+ * Returns: (transfer none) (nullable): a node, which must not be changed, or %NULL
  *
  * Since: 0.1
  */
@@ -785,13 +783,15 @@ lsobs_run_event_get_extra (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_events:
  * @self: an event
- * @events: (nullable): an array of objects, each with a `name` and a `time`; it is copied
+ * @events: (nullable): an array of objects, each with a `name` and a `time`, which is copied, or
+ *   %NULL
  *
- * Sets what happened during the run. Those of an update take the place of all before.
+ * Sets the events that happened during the run. The events of an update replace all events of the
+ * run.
  *
- * A time is text in ISO 8601, or a number of milliseconds since 1970; an event without
- * one happened when the one before it did, or when the run began. Of `new_token` only the
- * first is sent, see lsobs_run_add_event().
+ * A time is a text in ISO 8601, or a number of milliseconds since 1970. An event without a time has
+ * the time of the event before it; the first one has the start time of the run. Only the first
+ * event `new_token` is sent, see lsobs_run_add_event().
  *
  * Since: 0.1
  */
@@ -807,10 +807,9 @@ lsobs_run_event_set_events (LsobsRunEvent *self, JsonNode *events)
  * lsobs_run_event_get_events:
  * @self: an event
  *
- * Gets what happened during the run.
+ * Gets the events that happened during the run.
  *
- * Returns: (transfer none) (nullable): a node, which must not be changed, or
- * %NULL
+ * Returns: (transfer none) (nullable): a node, which must not be changed, or %NULL
  *
  * Since: 0.1
  */
@@ -825,10 +824,10 @@ lsobs_run_event_get_events (LsobsRunEvent *self)
 /**
  * lsobs_run_event_set_serialized:
  * @self: an event
- * @serialized: (nullable): an object; it is copied
+ * @serialized: (nullable): an object, which is copied, or %NULL
  *
- * Sets how the model or the prompt is made, see lsobs_run_set_serialized(). Only a start
- * tells it.
+ * Sets the description of the model or the prompt, see lsobs_run_set_serialized(). Only a start can
+ * have it.
  *
  * Since: 0.1
  */
@@ -844,10 +843,9 @@ lsobs_run_event_set_serialized (LsobsRunEvent *self, JsonNode *serialized)
  * lsobs_run_event_get_serialized:
  * @self: an event
  *
- * Gets how the model or the prompt is made.
+ * Gets the description of the model or the prompt.
  *
- * Returns: (transfer none) (nullable): a node, which must not be changed, or
- * %NULL
+ * Returns: (transfer none) (nullable): a node, which must not be changed, or %NULL
  *
  * Since: 0.1
  */
@@ -865,10 +863,9 @@ lsobs_run_event_get_serialized (LsobsRunEvent *self)
  * @example_id: the id of an example of a data set, a UUID
  * @error: return location for a #GError, or %NULL
  *
- * Tells which example of a data set the run was made with.
+ * Sets the example of a data set that the run belongs to.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE if @example_id is no
- *   UUID
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if @example_id is not a UUID
  *
  * Since: 0.1
  */
@@ -892,9 +889,9 @@ lsobs_run_event_set_reference_example_id (LsobsRunEvent *self,
  * lsobs_run_event_get_reference_example_id:
  * @self: an event
  *
- * Gets which example of a data set the run was made with.
+ * Gets the example of a data set that the run belongs to.
  *
- * Returns: (transfer none) (nullable): a UUID, or %NULL
+ * Returns: (transfer none) (nullable): the id of the example, a UUID, or %NULL
  *
  * Since: 0.1
  */
@@ -909,21 +906,21 @@ lsobs_run_event_get_reference_example_id (LsobsRunEvent *self)
 /**
  * lsobs_run_event_add_attachment:
  * @self: an event
- * @name: a name of 1 to 100 bytes of UTF-8. Letters and digits of any script, spaces, hyphens
- *   and underscores are sent as they are; an underscore takes the place of any other
- *   character: `shot.png` becomes `shot_png`
- * @mime_type: (nullable): what kind of file it is, such as `image/png`; with %NULL, or
- *   with what is no such type, it is sent as `application/octet-stream`
- * @data: the contents; they are referenced, not copied, and sent as they are
+ * @name: a name of 1 to 100 bytes of UTF-8. Letters and digits of any script, spaces, hyphens and
+ *   underscores are sent unchanged; each other character becomes an underscore: `shot.png` becomes
+ *   `shot_png`
+ * @mime_type: (nullable): the media type of the file, such as `image/png`; with %NULL, or with a
+ *   text that is not a media type, it is sent as `application/octet-stream`
+ * @data: the contents, which are sent unchanged; the event keeps a reference and does not copy them
  * @error: return location for a #GError, or %NULL
  *
- * Adds a file that goes with the run. One of the same name is replaced. See
+ * Adds an attachment to the run. It replaces an attachment of the same name. See
  * lsobs_run_add_attachment().
  *
- * Fails with %LSOBS_ERROR_INVALID_ATTACHMENT when the name cannot be sent, and with
- * %LSOBS_ERROR_TOO_LARGE when the event has a hundred attachments already.
+ * Fails with %LSOBS_ERROR_INVALID_ATTACHMENT if the name cannot be sent, and with
+ * %LSOBS_ERROR_TOO_LARGE if the event has 100 attachments already.
  *
- * Returns: %TRUE if it was added
+ * Returns: %TRUE if the attachment is added
  *
  * Since: 0.1
  */
@@ -954,9 +951,9 @@ lsobs_run_event_add_attachment (LsobsRunEvent *self,
  * lsobs_run_event_dup_attachment_names:
  * @self: an event
  *
- * Gets the names of the files that go with the run.
+ * Gets the names of the attachments.
  *
- * Returns: (transfer full): the names, which may be none
+ * Returns: (transfer full): the names; the array may be empty
  *
  * Since: 0.1
  */
@@ -977,13 +974,13 @@ lsobs_run_event_dup_attachment_names (LsobsRunEvent *self)
 /**
  * lsobs_run_event_get_attachment:
  * @self: an event
- * @name: the name of a file
- * @mime_type: (out) (optional) (nullable) (transfer none): return location for what kind
- *   of file it is
+ * @name: the name of an attachment
+ * @mime_type: (out) (optional) (nullable) (transfer none): return location for the media type
  *
- * Gets a file that goes with the run.
+ * Gets an attachment.
  *
- * Returns: (transfer none) (nullable): the contents, or %NULL when there is no such file
+ * Returns: (transfer none) (nullable): the contents, or %NULL if there is no attachment of this
+ *   name
  *
  * Since: 0.1
  */
@@ -1005,10 +1002,11 @@ lsobs_run_event_get_attachment (LsobsRunEvent *self, const char *name, const cha
  * lsobs_run_event_get_feedback:
  * @self: an event
  *
- * Gets the feedback that a run has got, as the object that leaves the process.
+ * Gets the feedback of an event of the kind %LSOBS_RUN_EVENT_KIND_FEEDBACK, as the object that is
+ * sent.
  *
- * Returns: (transfer none) (nullable): a node, which must not be changed, or %NULL for
- * an event of another kind
+ * Returns: (transfer none) (nullable): a node, which must not be changed, or %NULL for an event of
+ *   another kind
  *
  * Since: 0.1
  */

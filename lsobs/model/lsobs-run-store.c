@@ -9,18 +9,17 @@
 /**
  * SECTION:lsobs-run-store
  * @title: LsobsRunStore
- * @short_description: which state runs have reached, by their ids
+ * @short_description: knows the states of runs by their ids
  *
- * Keeps the rules of how runs end, for updates that come by id:
+ * A run store knows the states of runs by their ids. These rules apply to updates:
  *
- * - a run that is running completes by an update without an error, and fails by
- *   one with an error;
- * - a failed run stays failed, with its first error;
- * - a completed run stays completed, even if an error follows;
- * - an update of an unknown run finds it running.
+ * - an update without an error completes a running run, and an update with an error fails it;
+ * - a failed run stays failed, and keeps its first error;
+ * - a completed run stays completed, even if an update has an error;
+ * - an unknown run counts as running.
  *
- * The store is bounded: when it is full, the run that was touched longest ago is
- * forgotten, those that have ended first. It may be used from any thread.
+ * The store is bounded. When it is full, it forgets the run whose last change is the oldest; first
+ * one that has ended. Any thread can use it.
  */
 
 /* The number of finished runs whose ids are remembered. */
@@ -178,7 +177,8 @@ lsobs_run_store_class_init (LsobsRunStoreClass *klass)
   /**
    * LsobsRunStore:capacity:
    *
-   * The maximum number of runs that the store knows.
+   * The maximum number of runs that the store knows, at least 1. Can only be set when the store is
+   * created.
    *
    * Since: 0.1
    */
@@ -240,11 +240,11 @@ find_entry_unlocked (LsobsRunStore *self, const char *id)
 
 /**
  * lsobs_run_store_new:
- * @capacity: the maximum number of runs to know, at least 1
+ * @capacity: the maximum number of runs, at least 1
  *
- * Makes an empty store.
+ * Creates an empty store.
  *
- * Returns: (transfer full): a store
+ * Returns: (transfer full): a new store
  *
  * Since: 0.1
  */
@@ -261,10 +261,10 @@ lsobs_run_store_new (guint capacity)
  * @self: a store
  * @id: the id of a run, a UUID
  *
- * Records that a run has started.
+ * Adds a run that has started.
  *
- * Returns: %TRUE if the run is running now; %FALSE if it was known already, and
- *   stays as it is, or if @id is no UUID
+ * Returns: %TRUE if the store has added the run; %FALSE if it knew the run already, whose state
+ *   does not change, or if @id is not a UUID
  *
  * Since: 0.1
  */
@@ -291,12 +291,11 @@ lsobs_run_store_start (LsobsRunStore *self, const char *id)
  * lsobs_run_store_update:
  * @self: a store
  * @id: the id of a run, a UUID
- * @error_text: (nullable): the error that the run has failed with
+ * @error_text: (nullable): the error that the run has failed with, or %NULL
  *
  * Ends a run, by the rules above.
  *
- * Returns: (transfer full) (nullable): what has become of the run, or %NULL if
- *   @id is no UUID
+ * Returns: (transfer full) (nullable): the result of the update, or %NULL if @id is not a UUID
  *
  * Since: 0.1
  */
@@ -334,11 +333,11 @@ lsobs_run_store_update (LsobsRunStore *self, const char *id, const char *error_t
 /**
  * lsobs_run_store_lookup:
  * @self: a store
- * @id: the id of a run
+ * @id: the id of a run, a UUID
  *
- * Gets what is known of a run.
+ * Gets the state of a run.
  *
- * Returns: (transfer full) (nullable): what is known, or %NULL for an unknown run
+ * Returns: (transfer full) (nullable): the state of the run, or %NULL if the run is unknown
  *
  * Since: 0.1
  */
@@ -366,11 +365,11 @@ lsobs_run_store_lookup (LsobsRunStore *self, const char *id)
 /**
  * lsobs_run_store_forget:
  * @self: a store
- * @id: the id of a run
+ * @id: the id of a run, a UUID
  *
- * Forgets a run.
+ * Removes a run from the store.
  *
- * Returns: %TRUE if the run was known
+ * Returns: %TRUE if the store knew the run
  *
  * Since: 0.1
  */
@@ -394,9 +393,9 @@ lsobs_run_store_forget (LsobsRunStore *self, const char *id)
  * lsobs_run_store_get_size:
  * @self: a store
  *
- * Gets how many runs are known.
+ * Gets how many runs the store knows.
  *
- * Returns: a number of runs
+ * Returns: the number of runs, from 0 to #LsobsRunStore:capacity
  *
  * Since: 0.1
  */
@@ -417,9 +416,9 @@ lsobs_run_store_get_size (LsobsRunStore *self)
  * lsobs_run_store_get_capacity:
  * @self: a store
  *
- * Gets how many runs can be known.
+ * Gets the maximum number of runs that the store knows.
  *
- * Returns: a number of runs
+ * Returns: the number of runs, at least 1
  *
  * Since: 0.1
  */
@@ -553,7 +552,7 @@ _lsobs_run_store_has_finished (LsobsRunStore *self, const char *id)
 
 /**
  * lsobs_run_update_decision_copy:
- * @self: a decision
+ * @self: the result of an update
  *
  * Copies @self.
  *
@@ -575,7 +574,7 @@ lsobs_run_update_decision_copy (const LsobsRunUpdateDecision *self)
 
 /**
  * lsobs_run_update_decision_free:
- * @self: (transfer full): a decision
+ * @self: (transfer full): the result of an update
  *
  * Frees @self.
  *
@@ -592,7 +591,7 @@ lsobs_run_update_decision_free (LsobsRunUpdateDecision *self)
 
 /**
  * lsobs_run_metadata_copy:
- * @self: what is known of a run
+ * @self: the state of a run
  *
  * Copies @self.
  *
@@ -614,7 +613,7 @@ lsobs_run_metadata_copy (const LsobsRunMetadata *self)
 
 /**
  * lsobs_run_metadata_free:
- * @self: (transfer full): what is known of a run
+ * @self: (transfer full): the state of a run
  *
  * Frees @self.
  *

@@ -14,10 +14,10 @@
  * @title: LsobsUsage
  * @short_description: tokens and costs of the call of a model
  *
- * How many tokens the call of a model has used, of which kinds, and what they cost.
- * It is given to a run with lsobs_run_set_usage_metadata(). Most programs have
- * lsobs_run_set_usage_from_response() make it of what the provider has answered. To change
- * it before, make it with lsobs_usage_new_from_json():
+ * A usage has the numbers and kinds of the tokens that the call of a model has used, and their
+ * costs. lsobs_run_set_usage_metadata() sets it for a run. Most programs call
+ * lsobs_run_set_usage_from_response(), which creates the usage from the response of the provider.
+ * To change the usage first, create it with lsobs_usage_new_from_json():
  *
  * |[<!-- language="C" -->
  * g_autoptr(LsobsUsage) usage = lsobs_usage_new_from_json (response, &error);
@@ -26,19 +26,18 @@
  *   lsobs_run_set_usage_metadata (run, usage);
  * ]|
  *
- * The tokens of the input include those that were read from a cache and those that
- * were written to one. Details are parts of them, and need not sum up. The keys of
- * details of the input are `audio`, `cache_read`, `cache_creation`,
- * `cache_read_over_200k`, `ephemeral_5m_input_tokens`, `ephemeral_1h_input_tokens`,
- * `text`, `image`, `flex`, `flex_audio`, `flex_cache_read`, `priority`, `priority_audio`,
- * `priority_cache_read` and `over_200k`; those of the output are `audio`, `reasoning`,
- * `text`, `image`, `flex`, `flex_audio`, `flex_reasoning`, `priority`, `priority_audio`,
- * `priority_reasoning` and `over_200k`.
+ * Input tokens include the tokens that are read from a cache and those that are written to one.
+ * Details are parts of these numbers; their sum can be smaller. The keys of details of the input
+ * are `audio`, `cache_read`, `cache_creation`, `cache_read_over_200k`, `ephemeral_5m_input_tokens`,
+ * `ephemeral_1h_input_tokens`, `text`, `image`, `flex`, `flex_audio`, `flex_cache_read`,
+ * `priority`, `priority_audio`, `priority_cache_read` and `over_200k`; those of the output are
+ * `audio`, `reasoning`, `text`, `image`, `flex`, `flex_audio`, `flex_reasoning`, `priority`,
+ * `priority_audio`, `priority_reasoning` and `over_200k`.
  *
- * Costs are in US dollars. The service computes them by the provider, the name of the
- * model and the tokens; those that are set here win.
+ * Costs are in US dollars. The service computes them from the provider, the name of the model and
+ * the tokens. Costs that the program sets take precedence.
  *
- * A usage is filled by one thread, and must not be changed while another uses it.
+ * Only one thread at a time may change a usage, while no other thread uses it.
  */
 
 G_DEFINE_BOXED_TYPE (LsobsUsage, lsobs_usage, lsobs_usage_ref, lsobs_usage_unref)
@@ -724,9 +723,9 @@ find_usage_in (JsonObject **response)
 /**
  * lsobs_usage_new:
  *
- * Makes a usage of which nothing is known.
+ * Creates a usage without any numbers.
  *
- * Returns: (transfer full): a usage
+ * Returns: (transfer full): a new usage
  *
  * Since: 0.1
  */
@@ -746,24 +745,24 @@ lsobs_usage_new (void)
 
 /**
  * lsobs_usage_new_from_json: (constructor)
- * @json: what a provider of models has answered: its whole response, or the object in
- *   it that tells the usage
+ * @json: the response of a provider of models, or the object in it that has the usage
  * @error: return location for an error
  *
- * Makes a usage of what a provider tells. The forms of OpenAI (chat completions and
- * responses, and the many who speak as it does), of Anthropic, of Google, of Ollama and of
- * Amazon Bedrock are known, as is what lsobs_usage_to_json() gives; and so are the events of
- * their streams that tell the usage. What a form has beside tokens and costs is left out.
+ * Creates a usage from the response of a provider. These formats are known: OpenAI (chat
+ * completions and responses, and the compatible services), Anthropic, Google, Ollama, Amazon
+ * Bedrock, and the result of lsobs_usage_to_json(). The events of their streams that have the usage
+ * are known, too. Members other than tokens and costs are ignored.
  *
- * Anthropic counts the tokens of caches apart; here they are added to those of the
- * input, as the service wants it. So are the tokens of reasoning to those of the output, if a
- * provider counts them apart. Where providers differ, the total decides. If the response
- * says that it is of the tier `flex` or `priority`, the details are those of the tier. Of
- * what Google counts, the tokens beyond 200,000 are the details `over_200k` and
- * `cache_read_over_200k`; of other providers, these are taken if they are given.
+ * Anthropic counts the tokens of caches separately; lsobs adds them to the input tokens, as the
+ * service requires. lsobs also adds reasoning tokens to the output tokens, if a provider counts
+ * them separately; the total shows which providers do so. If the response has the tier `flex` or
+ * `priority`, the details are those of the tier. Tokens beyond 200,000 that Google counts are the
+ * details `over_200k` and `cache_read_over_200k`; of other providers, these details are used if the
+ * response has them.
  *
- * Returns: (transfer full): a usage, or %NULL with %LSOBS_ERROR_INVALID_VALUE if there
- *   is none in @json, or a number in it that cannot be
+ * Fails with %LSOBS_ERROR_INVALID_VALUE if @json has no usage, or if a number in it is not valid.
+ *
+ * Returns: (transfer full): a new usage, or %NULL if it fails
  *
  * Since: 0.1
  */
@@ -801,7 +800,7 @@ lsobs_usage_new_from_json (JsonNode *json, GError **error)
  * lsobs_usage_ref:
  * @self: a usage
  *
- * Adds a reference. May be called from any thread.
+ * Adds a reference. Can be called from any thread.
  *
  * Returns: (transfer full): @self
  *
@@ -820,8 +819,7 @@ lsobs_usage_ref (LsobsUsage *self)
  * lsobs_usage_unref:
  * @self: (transfer full): a usage
  *
- * Drops a reference, and frees @self with the last one. May be called from any
- * thread.
+ * Drops a reference. The last call frees @self. Can be called from any thread.
  *
  * Since: 0.1
  */
@@ -838,10 +836,10 @@ lsobs_usage_unref (LsobsUsage *self)
  * lsobs_usage_to_json:
  * @self: a usage
  *
- * Gets the object that the service is sent as `usage_metadata`. Totals that were not
- * set are the sums of input and output.
+ * Creates the object that is sent to the service as `usage_metadata`. Totals that are not set are
+ * the sums of input and output.
  *
- * Returns: (transfer full): a node that holds an object
+ * Returns: (transfer full): a new node with an object
  *
  * Since: 0.1
  */
@@ -861,13 +859,12 @@ lsobs_usage_to_json (LsobsUsage *self)
 /**
  * lsobs_usage_set_input_tokens:
  * @self: a usage
- * @n_tokens: a number of tokens
+ * @n_tokens: a number of tokens, not negative
  * @error: return location for an error
  *
- * Sets how many tokens went in, those from and to caches included.
+ * Sets the number of input tokens, with those that are read from and written to caches.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE for a negative
- *   number
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if @n_tokens is negative
  *
  * Since: 0.1
  */
@@ -883,9 +880,9 @@ lsobs_usage_set_input_tokens (LsobsUsage *self, gint64 n_tokens, GError **error)
  * lsobs_usage_get_input_tokens:
  * @self: a usage
  *
- * Gets how many tokens went in, those from and to caches included.
+ * Gets the number of input tokens, with those that are read from and written to caches.
  *
- * Returns: a number of tokens, or -1 if it is not known
+ * Returns: the number of tokens, or -1 if it is not known
  *
  * Since: 0.1
  */
@@ -900,13 +897,12 @@ lsobs_usage_get_input_tokens (LsobsUsage *self)
 /**
  * lsobs_usage_set_output_tokens:
  * @self: a usage
- * @n_tokens: a number of tokens
+ * @n_tokens: a number of tokens, not negative
  * @error: return location for an error
  *
- * Sets how many tokens came out.
+ * Sets the number of output tokens.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE for a negative
- *   number
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if @n_tokens is negative
  *
  * Since: 0.1
  */
@@ -922,9 +918,9 @@ lsobs_usage_set_output_tokens (LsobsUsage *self, gint64 n_tokens, GError **error
  * lsobs_usage_get_output_tokens:
  * @self: a usage
  *
- * Gets how many tokens came out.
+ * Gets the number of output tokens.
  *
- * Returns: a number of tokens, or -1 if it is not known
+ * Returns: the number of tokens, or -1 if it is not known
  *
  * Since: 0.1
  */
@@ -939,14 +935,12 @@ lsobs_usage_get_output_tokens (LsobsUsage *self)
 /**
  * lsobs_usage_set_total_tokens:
  * @self: a usage
- * @n_tokens: a number of tokens
+ * @n_tokens: a number of tokens, not negative
  * @error: return location for an error
  *
- * Sets how many tokens were used in all. Without it, it is the sum of
- * the two.
+ * Sets the number of all tokens. If it is not set, it is the sum of input and output.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE for a negative
- *   number
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if @n_tokens is negative
  *
  * Since: 0.1
  */
@@ -962,9 +956,9 @@ lsobs_usage_set_total_tokens (LsobsUsage *self, gint64 n_tokens, GError **error)
  * lsobs_usage_get_total_tokens:
  * @self: a usage
  *
- * Gets how many tokens were used in all.
+ * Gets the number of all tokens. If it is not set, it is the sum of input and output.
  *
- * Returns: a number of tokens, or -1 if it is not known
+ * Returns: the number of tokens, or -1 if it is not known
  *
  * Since: 0.1
  */
@@ -979,14 +973,14 @@ lsobs_usage_get_total_tokens (LsobsUsage *self)
 /**
  * lsobs_usage_set_input_token_detail:
  * @self: a usage
- * @key: a kind of tokens, one of those above
- * @n_tokens: a number of tokens
+ * @key: a kind of input tokens, one of the keys above
+ * @n_tokens: a number of tokens, not negative
  * @error: return location for an error
  *
- * Sets how many of the tokens that went in are of one kind.
+ * Sets how many of the input tokens are of one kind.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE for a kind that
- *   the service does not know, or a negative number
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if the service does not know
+ *   @key, or if @n_tokens is negative
  *
  * Since: 0.1
  */
@@ -1005,11 +999,11 @@ lsobs_usage_set_input_token_detail (LsobsUsage *self,
 /**
  * lsobs_usage_get_input_token_detail:
  * @self: a usage
- * @key: a kind of tokens
+ * @key: a kind of input tokens
  *
- * Gets how many of the tokens that went in are of one kind.
+ * Gets how many of the input tokens are of one kind.
  *
- * Returns: a number of tokens, or -1 if it is not known
+ * Returns: the number of tokens, or -1 if it is not known
  *
  * Since: 0.1
  */
@@ -1025,14 +1019,14 @@ lsobs_usage_get_input_token_detail (LsobsUsage *self, const char *key)
 /**
  * lsobs_usage_set_output_token_detail:
  * @self: a usage
- * @key: a kind of tokens, one of those above
- * @n_tokens: a number of tokens
+ * @key: a kind of output tokens, one of the keys above
+ * @n_tokens: a number of tokens, not negative
  * @error: return location for an error
  *
- * Sets how many of the tokens that came out are of one kind.
+ * Sets how many of the output tokens are of one kind.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE for a kind that
- *   the service does not know, or a negative number
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if the service does not know
+ *   @key, or if @n_tokens is negative
  *
  * Since: 0.1
  */
@@ -1051,11 +1045,11 @@ lsobs_usage_set_output_token_detail (LsobsUsage *self,
 /**
  * lsobs_usage_get_output_token_detail:
  * @self: a usage
- * @key: a kind of tokens
+ * @key: a kind of output tokens
  *
- * Gets how many of the tokens that came out are of one kind.
+ * Gets how many of the output tokens are of one kind.
  *
- * Returns: a number of tokens, or -1 if it is not known
+ * Returns: the number of tokens, or -1 if it is not known
  *
  * Since: 0.1
  */
@@ -1071,13 +1065,13 @@ lsobs_usage_get_output_token_detail (LsobsUsage *self, const char *key)
 /**
  * lsobs_usage_set_input_cost:
  * @self: a usage
- * @cost: an amount in US dollars
+ * @cost: an amount in US dollars, not negative
  * @error: return location for an error
  *
- * Sets what the tokens that went in cost.
+ * Sets the cost of the input tokens, in US dollars.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE for an amount that
- *   is negative or not finite
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if @cost is negative or not
+ *   finite
  *
  * Since: 0.1
  */
@@ -1093,9 +1087,9 @@ lsobs_usage_set_input_cost (LsobsUsage *self, double cost, GError **error)
  * lsobs_usage_get_input_cost:
  * @self: a usage
  *
- * Gets what the tokens that went in cost.
+ * Gets the cost of the input tokens, in US dollars.
  *
- * Returns: an amount in US dollars, or -1 if it was not set
+ * Returns: the amount, or -1 if it is not set
  *
  * Since: 0.1
  */
@@ -1110,13 +1104,13 @@ lsobs_usage_get_input_cost (LsobsUsage *self)
 /**
  * lsobs_usage_set_output_cost:
  * @self: a usage
- * @cost: an amount in US dollars
+ * @cost: an amount in US dollars, not negative
  * @error: return location for an error
  *
- * Sets what the tokens that came out cost.
+ * Sets the cost of the output tokens, in US dollars.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE for an amount that
- *   is negative or not finite
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if @cost is negative or not
+ *   finite
  *
  * Since: 0.1
  */
@@ -1132,9 +1126,9 @@ lsobs_usage_set_output_cost (LsobsUsage *self, double cost, GError **error)
  * lsobs_usage_get_output_cost:
  * @self: a usage
  *
- * Gets what the tokens that came out cost.
+ * Gets the cost of the output tokens, in US dollars.
  *
- * Returns: an amount in US dollars, or -1 if it was not set
+ * Returns: the amount, or -1 if it is not set
  *
  * Since: 0.1
  */
@@ -1149,13 +1143,14 @@ lsobs_usage_get_output_cost (LsobsUsage *self)
 /**
  * lsobs_usage_set_total_cost:
  * @self: a usage
- * @cost: an amount in US dollars
+ * @cost: an amount in US dollars, not negative
  * @error: return location for an error
  *
- * Sets what the call costs in all. Without it, it is the sum of the two.
+ * Sets the total cost of the call, in US dollars. If it is not set, it is the sum of input and
+ * output.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE for an amount that
- *   is negative or not finite
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if @cost is negative or not
+ *   finite
  *
  * Since: 0.1
  */
@@ -1171,9 +1166,10 @@ lsobs_usage_set_total_cost (LsobsUsage *self, double cost, GError **error)
  * lsobs_usage_get_total_cost:
  * @self: a usage
  *
- * Gets what the call costs in all.
+ * Gets the total cost of the call, in US dollars. If it is not set, it is the sum of input and
+ * output.
  *
- * Returns: an amount in US dollars, or -1 if it was not set
+ * Returns: the amount, or -1 if it is not known
  *
  * Since: 0.1
  */
@@ -1188,14 +1184,14 @@ lsobs_usage_get_total_cost (LsobsUsage *self)
 /**
  * lsobs_usage_set_input_cost_detail:
  * @self: a usage
- * @key: a kind of tokens, one of those above
- * @cost: an amount in US dollars
+ * @key: a kind of input tokens, one of the keys above
+ * @cost: an amount in US dollars, not negative
  * @error: return location for an error
  *
- * Sets what the tokens of one kind that went in cost.
+ * Sets the cost of the input tokens of one kind, in US dollars.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE for a kind that
- *   the service does not know, or an amount that is negative or not finite
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if the service does not know
+ *   @key, or if @cost is negative or not finite
  *
  * Since: 0.1
  */
@@ -1211,11 +1207,11 @@ lsobs_usage_set_input_cost_detail (LsobsUsage *self, const char *key, double cos
 /**
  * lsobs_usage_get_input_cost_detail:
  * @self: a usage
- * @key: a kind of tokens
+ * @key: a kind of input tokens
  *
- * Gets what the tokens of one kind that went in cost.
+ * Gets the cost of the input tokens of one kind, in US dollars.
  *
- * Returns: an amount in US dollars, or -1 if it was not set
+ * Returns: the amount, or -1 if it is not set
  *
  * Since: 0.1
  */
@@ -1231,14 +1227,14 @@ lsobs_usage_get_input_cost_detail (LsobsUsage *self, const char *key)
 /**
  * lsobs_usage_set_output_cost_detail:
  * @self: a usage
- * @key: a kind of tokens, one of those above
- * @cost: an amount in US dollars
+ * @key: a kind of output tokens, one of the keys above
+ * @cost: an amount in US dollars, not negative
  * @error: return location for an error
  *
- * Sets what the tokens of one kind that came out cost.
+ * Sets the cost of the output tokens of one kind, in US dollars.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE for a kind that
- *   the service does not know, or an amount that is negative or not finite
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if the service does not know
+ *   @key, or if @cost is negative or not finite
  *
  * Since: 0.1
  */
@@ -1254,11 +1250,11 @@ lsobs_usage_set_output_cost_detail (LsobsUsage *self, const char *key, double co
 /**
  * lsobs_usage_get_output_cost_detail:
  * @self: a usage
- * @key: a kind of tokens
+ * @key: a kind of output tokens
  *
- * Gets what the tokens of one kind that came out cost.
+ * Gets the cost of the output tokens of one kind, in US dollars.
  *
- * Returns: an amount in US dollars, or -1 if it was not set
+ * Returns: the amount, or -1 if it is not set
  *
  * Since: 0.1
  */
