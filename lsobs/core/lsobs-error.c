@@ -12,15 +12,15 @@
  * @title: Errors
  * @short_description: the error domains of lsobs
  *
- * %LSOBS_ERROR tells what is wrong with a setting, a run or the service,
- * %LSOBS_FLUSH_ERROR how a flush has ended. No message ever holds the API key.
+ * The domain %LSOBS_ERROR is for errors of settings, runs and the service. The domain
+ * %LSOBS_FLUSH_ERROR is for errors of a flush or a shutdown. No message contains the API key.
  */
 
 /* clang-format off */
 /**
  * lsobs_error_quark:
  *
- * Gets the domain of #LsobsError, which is %LSOBS_ERROR.
+ * Gets the error domain %LSOBS_ERROR, whose codes are #LsobsError.
  *
  * Returns: a quark
  *
@@ -94,7 +94,7 @@ lsobs_flush_error_private_clear (LsobsFlushErrorPrivate *priv)
 /**
  * lsobs_flush_error_quark:
  *
- * Gets the domain of #LsobsFlushError, which is %LSOBS_FLUSH_ERROR.
+ * Gets the error domain %LSOBS_FLUSH_ERROR, whose codes are #LsobsFlushError.
  *
  * Returns: a quark
  *
@@ -273,9 +273,9 @@ _lsobs_flush_error_set_would_deadlock (GError **error)
  * lsobs_flush_error_get_waited:
  * @error: an error of the domain %LSOBS_FLUSH_ERROR
  *
- * Gets how long the flush has waited.
+ * Gets how long the flush or the shutdown has waited.
  *
- * Returns: a time in milliseconds
+ * Returns: the time, in milliseconds
  *
  * Since: 0.1
  */
@@ -291,9 +291,9 @@ lsobs_flush_error_get_waited (const GError *error)
  * lsobs_flush_error_get_pending:
  * @error: an error of the domain %LSOBS_FLUSH_ERROR
  *
- * Gets how many records were neither delivered nor lost when the flush ended.
+ * Gets how many records were neither delivered nor lost at the end of the flush.
  *
- * Returns: a number of records
+ * Returns: the number of records
  *
  * Since: 0.1
  */
@@ -311,7 +311,7 @@ lsobs_flush_error_get_pending (const GError *error)
  *
  * Gets how many records were lost during the flush.
  *
- * Returns: a number of records
+ * Returns: the number of records
  *
  * Since: 0.1
  */

@@ -7,12 +7,12 @@
 /**
  * SECTION:lsobs-stats
  * @title: LsobsStats
- * @short_description: every counter of an observer
+ * @short_description: the counters of an observer
  *
- * Nothing is lost silently: at every moment the records enqueued are those
- * delivered, those queued, those in flight, those in the spool and those dropped, by reason. An
- * #LsobsStats is a snapshot of all counters, taken with
- * lsobs_observer_dup_stats(). It never changes, and may be used from any thread.
+ * An #LsobsStats is a snapshot of all counters, such as that of lsobs_observer_dup_stats(). Each
+ * record is counted: at any moment, the number of enqueued records is the sum of those that are
+ * delivered, queued, in flight, in the spool, and dropped for each reason. A snapshot is immutable.
+ * Any thread can use it.
  */
 
 struct _LsobsStats
@@ -91,7 +91,7 @@ _lsobs_stats_count_lost (LsobsStats *self)
  * lsobs_stats_ref:
  * @self: a snapshot
  *
- * Adds a reference. May be called from any thread.
+ * Adds a reference. Can be called from any thread.
  *
  * Returns: (transfer full): @self
  *
@@ -110,8 +110,7 @@ lsobs_stats_ref (LsobsStats *self)
  * lsobs_stats_unref:
  * @self: (transfer full): a snapshot
  *
- * Drops a reference, and frees @self with the last one. May be called from any
- * thread.
+ * Drops a reference. The last call frees @self. Can be called from any thread.
  *
  * Since: 0.1
  */
@@ -127,11 +126,11 @@ lsobs_stats_unref (LsobsStats *self)
 /**
  * lsobs_stats_get:
  * @self: a snapshot
- * @counter: which counter
+ * @counter: a counter
  *
- * Reads a counter.
+ * Gets the value of a counter.
  *
- * Returns: its value when the snapshot was taken
+ * Returns: the value at the time of the snapshot
  *
  * Since: 0.1
  */
@@ -149,9 +148,9 @@ lsobs_stats_get (LsobsStats *self, LsobsCounter counter)
  * @self: a snapshot
  * @reason: a reason
  *
- * Reads how many records were lost for @reason.
+ * Gets how many records were lost for @reason.
  *
- * Returns: a number of records
+ * Returns: the number of records
  *
  * Since: 0.1
  */
@@ -168,9 +167,9 @@ lsobs_stats_get_dropped (LsobsStats *self, LsobsDropReason reason)
  * lsobs_stats_get_total_dropped:
  * @self: a snapshot
  *
- * Reads how many records were lost for any reason.
+ * Gets how many records were lost for any reason.
  *
- * Returns: a number of records
+ * Returns: the number of records
  *
  * Since: 0.1
  */
@@ -190,9 +189,9 @@ lsobs_stats_get_total_dropped (LsobsStats *self)
  * lsobs_stats_to_string:
  * @self: a snapshot
  *
- * Writes all counters that are not zero as `name=value` words, for a log.
+ * Converts all counters that are not zero to `name=value` words, for example for a log.
  *
- * Returns: (transfer full): a line without a line end
+ * Returns: (transfer full): one line, without a line end
  *
  * Since: 0.1
  */
@@ -221,10 +220,10 @@ lsobs_stats_to_string (LsobsStats *self)
 /**
  * SECTION:lsobs-flush-stats
  * @title: LsobsFlushStats
- * @short_description: what a flush has done
+ * @short_description: the results of a flush
  *
- * A plain struct, filled by lsobs_observer_flush() and its kin. All of its
- * members are zero when there was nothing to flush.
+ * lsobs_observer_flush(), lsobs_exporter_flush() and the functions for a shutdown fill this struct.
+ * If there is nothing to flush, all members are zero.
  */
 
 G_DEFINE_BOXED_TYPE (LsobsFlushStats,
@@ -234,7 +233,7 @@ G_DEFINE_BOXED_TYPE (LsobsFlushStats,
 
 /**
  * lsobs_flush_stats_copy:
- * @self: what a flush has done
+ * @self: the results of a flush
  *
  * Copies @self.
  *

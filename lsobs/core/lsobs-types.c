@@ -6,9 +6,9 @@
 /**
  * SECTION:lsobs-types
  * @title: Types
- * @short_description: enumerations used in several places
+ * @short_description: enumerations that several classes use
  *
- * Small types that more than one class uses.
+ * These enumerations are used by more than one class.
  */
 
 G_DEFINE_ENUM_TYPE (LsobsRunType,
@@ -69,9 +69,9 @@ G_DEFINE_ENUM_TYPE (LsobsState,
  * lsobs_run_type_to_string:
  * @run_type: a type
  *
- * Gets the word that the service knows a type by, such as `llm`.
+ * Gets the word that the service uses for a run type, such as `llm`.
  *
- * Returns: (transfer none): a word
+ * Returns: (transfer none): the word
  *
  * Since: 0.1
  */
@@ -85,13 +85,13 @@ lsobs_run_type_to_string (LsobsRunType run_type)
 
 /**
  * lsobs_run_type_from_string:
- * @word: what a run does, in upper or lower case
+ * @word: a word, in upper or lower case
  * @known: (out) (optional): return location for whether the service knows the word
  *
- * Finds the type that goes by a word. The service knows seven; everything else, such as
- * `agent` or `node`, is a step of some kind.
+ * Gets the run type for a word. The service knows seven words; for all others, such as `agent` or
+ * `node`, the type is %LSOBS_RUN_TYPE_CHAIN.
  *
- * Returns: the type, or %LSOBS_RUN_TYPE_CHAIN
+ * Returns: the run type
  *
  * Since: 0.1
  */

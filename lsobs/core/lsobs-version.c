@@ -6,20 +6,16 @@
 /**
  * SECTION:lsobs-version
  * @title: Version information
- * @short_description: which version is in use
+ * @short_description: the version of lsobs
  *
- * The macros tell the version of the headers that a program was compiled with,
- * the functions the version of the library that it runs with.
+ * The macros have the version of the headers that a program was compiled with. The functions return
+ * the version of the library that it runs with.
  *
- * A program that is to compile with several versions says which, before it
- * includes the header:
- * |[<!-- language="C" -->
- * #define LSOBS_VERSION_MIN_REQUIRED LSOBS_VERSION_0_1
- * #define LSOBS_VERSION_MAX_ALLOWED  LSOBS_VERSION_0_1
- * #include <lsobs/lsobs.h>
- * ]|
- * The compiler then warns of what was deprecated up to the first of these
- * versions, and of what came after the second one.
+ * If a program must compile with several versions, define these macros before you include the
+ * header: |[<!-- language="C" --> #define LSOBS_VERSION_MIN_REQUIRED LSOBS_VERSION_0_1 #define
+ * LSOBS_VERSION_MAX_ALLOWED LSOBS_VERSION_0_1 #include <lsobs/lsobs.h> ]| The compiler then warns
+ * about symbols that were deprecated up to the first of these versions, and about symbols that are
+ * newer than the second one.
  */
 
 /**
@@ -28,7 +24,7 @@
  * @minor: a minor version
  * @micro: a micro version
  *
- * Tells whether the library in use is at least of the version given.
+ * Checks whether the version of the library is the given one or newer.
  *
  * Returns: %TRUE if it is
  *
@@ -53,7 +49,7 @@ lsobs_check_version (guint major, guint minor, guint micro)
 /**
  * lsobs_get_version_string:
  *
- * Gets the version of the library in use.
+ * Gets the version of the library that the program runs with.
  *
  * Returns: (transfer none): the version, such as `0.1.0`
  *

@@ -18,35 +18,34 @@
  * @title: LsobsClient
  * @short_description: sends batches to the service by HTTP
  *
- * The transport that speaks the ingestion protocol of LangSmith. An
- * #LsobsObserver makes its own; a program needs this class only to make an
- * #LsobsExporter by hand. A client belongs to the first exporter or observer it is given to, and
- * sends to #LsobsConfig:api-url alone: the replicas of a config are for an exporter or
- * observer that makes its clients itself.
+ * A client is the transport that uses the ingestion protocol of LangSmith. An #LsobsObserver
+ * creates its own client; a program needs this class only to create an #LsobsExporter. A client
+ * belongs to the first exporter or observer that it is given to. It sends only to
+ * #LsobsConfig:api-url: replicas need an exporter or observer that creates its clients itself.
  *
- * What the service answers decides:
+ * The answer of the service decides what happens to a request:
  *
- * - 2xx: delivered. 409 as well, when an earlier attempt may have come through, or
- *   when it is about one run alone;
- * - no answer, 408, 425, 429, 499, 5xx but 501 and 505: the request is sent again,
- *   at most #LsobsConfig:max-attempts times and for two minutes in all, after a
- *   delay that doubles; all requests of a client wait together, and as long as the
- *   service asks with `Retry-After`, up to a minute;
- * - 400, 409, 413, 422 for several runs: each half of them is sent alone, until the
- *   one to blame stands alone. That one is lost; if it is too large, it is tried once
- *   more without its payloads;
- * - 401, 403, 429 with a used-up limit of the month, 404 of every endpoint: the
- *   request is lost, and sending pauses for a minute, then for two, up to ten;
- *   runs are still collected, and one request goes ahead when the pause is over;
- * - 429 with a used-up limit of the hour: the same pause, but not beyond the hour, and
- *   the request is kept;
- * - 3xx, 407, 511 and whatever does not come from the service (see below): the request
- *   is kept. Redirects are never followed;
- * - any other: the request is lost.
+ * - 2xx: it is delivered. The same applies to 409, if an earlier attempt may have succeeded, or if
+ *   the request has one run only;
+ * - no answer, 408, 425, 429, 499, 5xx except 501 and 505: it is sent again, at most
+ *   #LsobsConfig:max-attempts times and for two minutes in all, after a delay that doubles. All
+ *   requests of a client wait together. They wait as long as `Retry-After` of the service says, for
+ *   at most one minute;
+ * - 400, 409, 413, 422 for several runs: each half of them is sent separately, until only the run
+ *   that fails is left. That run is lost; if it is too large, it is tried once more without its
+ *   payloads;
+ * - 401, 403, 429 with a used-up monthly limit, 404 of all endpoints: it is lost, and sending is
+ *   paused for one minute, then for two, up to ten. Records are still queued, and one request is
+ *   sent first when the pause ends;
+ * - 429 with a used-up hourly limit: the same pause, but not beyond the end of the hour, and it is
+ *   kept;
+ * - 3xx, 407, 511, and answers that are not from the service (see below): it is kept. Redirects are
+ *   never followed;
+ * - any other status: it is lost.
  *
- * An answer whose type is HTML, or which begins with `<`, is a page: it does not come from
- * the service, but from a proxy, a firewall, a sign-in portal, or another server at this
- * address. An answer that begins as JSON counts as JSON, whatever its type. A page means:
+ * An answer is a page if its type is HTML, or if it begins with `<`. A page is not from the
+ * service, but from a proxy, a firewall, a sign-in portal, or another server at this address. An
+ * answer that begins as JSON counts as JSON, with any type. A page means:
  *
  * |[
  * status                     meaning of a page
@@ -62,10 +61,10 @@
  *                            reached, its runs are sent in halves
  * ]|
  *
- * The service counts as reachable if it has taken a request or answered `/info` since it
- * last gave no answer. When one run alone is refused, it is kept. If another request
- * succeeds right after that, the run is sent once more; if it is refused again, it is lost,
- * as %LSOBS_DROP_REASON_REJECTED.
+ * The service counts as reachable if it has accepted a request, or answered `/info`, since the last
+ * request without an answer. A single run that is refused is kept. If another request succeeds
+ * right after that, the run is sent once more. If it is refused again, it is lost, and counted by
+ * %LSOBS_DROP_REASON_REJECTED.
  *
  * The body of a 401 or 403 decides what it means:
  *
@@ -77,60 +76,59 @@
  * a page                                   not the service: the request is kept
  * ]|
  *
- * A success that is empty, plain text, or JSON that breaks off is a success.
+ * A success status counts as a success even if its body is empty, plain text, or incomplete JSON.
  *
- * A request that is kept, or whose attempts are used up, waits until the service is back;
+ * A request that is kept, or whose attempts are used up, is sent again when the service is back;
  * see #LsobsExporter.
  *
- * Of an answer no more than 16 KiB are read.
+ * The client reads at most 16 KiB of an answer.
  *
- * #LsobsConfig:ca-file says which authorities are trusted. The environment says which proxy
- * leads to a service on another machine; it is read when the client is made. `https_proxy`
- * or `http_proxy` is read first, then `all_proxy`; `no_proxy` exempts hosts. The same names
- * in capital letters come second. If none of them is set, the resolver of GIO is asked. A
- * proxy needs no scheme. When a certificate is not trusted, or a proxy cannot be used, the
- * service counts as one that cannot be reached. If the system has `TCP_USER_TIMEOUT`, a
- * connection whose peer acknowledges nothing for seven seconds is given up.
+ * #LsobsConfig:ca-file says which authorities are trusted. The environment at the time when the
+ * client is created says which proxy is used for a service on another machine: `https_proxy` or
+ * `http_proxy` is read first, then `all_proxy`; `no_proxy` has the hosts that need no proxy. The
+ * same names in capital letters are read second. If none of them is set, the proxy resolver of GIO
+ * decides. The address of a proxy needs no scheme. If a certificate is not trusted, or a proxy
+ * cannot be used, the service counts as not reachable. If the system has `TCP_USER_TIMEOUT`, a
+ * connection is closed when the peer acknowledges nothing for seven seconds.
  *
- * What is lost is kept in #LsobsConfig:failed-traces-dir, if that is set;
- * lsobs_client_replay_async() sends it again. What is lost only because the service does not take
- * it now goes to #LsobsConfig:spool-dir, if there is a spool.
+ * Batches that are lost are written to #LsobsConfig:failed-traces-dir, if that is set;
+ * lsobs_client_replay_async() sends them again. If there is a spool, batches that the service does
+ * not accept at the moment go to #LsobsConfig:spool-dir instead.
  *
- * With the first request, the client asks the service in the background what it can
- * do (`/info`), and no run ever waits for the answer: until it is there, and for all
- * that it does not say, a request holds at most 100 records and 20 MiB, and goes to
- * the multipart endpoint. What the service says is believed within bounds: 1 to 10000
- * records, 64 KiB to 100 MiB; the narrower limit counts, its own or the one of the
- * config. An answer that is of no use, or takes longer than five seconds, means as
- * much as none; the service is then asked again with a request that is sent a minute
- * later at the earliest.
+ * With the first request, the client asks the service for its features (`/info`), in the
+ * background. Runs never wait for the answer. Until it arrives, and for each value that it does not
+ * have, a request has at most 100 records and 20 MiB, and goes to the multipart endpoint. The
+ * client accepts values of the service from 1 to 10000 records, and from 64 KiB to 100 MiB. The
+ * smaller one of the limits of the service and of the config applies. If the answer is not valid,
+ * or takes longer than five seconds, the client asks again with a later request, after one minute
+ * or more.
  *
- * Feedback waits for that answer, for at most five seconds, and in a shutdown for half of
- * the time that is left; runs do not. It then goes in batches if the
- * service is known to be 0.8.10 or newer, and in requests of its own otherwise. A service
- * whose `instance_flags` have `ch_query_enabled` false and `sdb_query_enabled` true refuses
- * feedback without the id of its project. For such a service, the client looks the id up by
- * the name of the project (`/sessions`), after the run has been delivered, and remembers it.
- * As long as the service cannot be reached, feedback waits. When the service has said six
- * times, within about twelve seconds, that there is no such project, or does not tell, the
- * feedback is lost, counted by %LSOBS_DROP_REASON_REJECTED, and so is what comes for that
- * project within the next minute. lsobs_feedback_set_project_id() saves all of this. No more
- * feedback waits than #LsobsConfig:queue-capacity and #LsobsConfig:max-queue-bytes allow; the
- * oldest goes then.
+ * Feedback waits for that answer for at most five seconds, and in a shutdown for half of the
+ * remaining time; runs do not wait. If the service is known to be version 0.8.10 or newer, feedback
+ * is sent in batches; otherwise, each feedback has its own request. A service whose
+ * `instance_flags` have `ch_query_enabled` false and `sdb_query_enabled` true refuses feedback
+ * without the id of its project. For such a service, the client looks up the id by the name of the
+ * project (`/sessions`), after the run is delivered, and remembers it. While the service cannot be
+ * reached, feedback waits. If the service has no such project, or does not answer the question, six
+ * times within about twelve seconds, the feedback is lost, and counted by
+ * %LSOBS_DROP_REASON_REJECTED; so is further feedback for that project within the next minute. To
+ * avoid the lookup, call lsobs_feedback_set_project_id(). Feedback that waits is limited by
+ * #LsobsConfig:queue-capacity and #LsobsConfig:max-queue-bytes; beyond these, the oldest one is
+ * dropped.
  *
- * With %LSOBS_INGEST_MODE_AUTO, an endpoint that is missing (404), or that the service
- * does not want to be used, is given up for the next one: multipart, batch, single
- * runs. After ten minutes the first one gets another chance.
+ * With %LSOBS_INGEST_MODE_AUTO, if an endpoint is missing (404), or if the service does not offer
+ * it, the client uses the next one: multipart, batch, single runs. After ten minutes, it tries the
+ * first one again.
  *
- * With %LSOBS_COMPRESSION_AUTO, the bodies of multipart requests are compressed by what
- * the service offers, zstd before gzip; until it has said so, and below 1 KiB, they are
- * sent as they are, as is what would not become smaller. A kind that the config names
- * is used at once, for requests of every mode, whether it is offered or not. A batch is
- * compressed once: another attempt sends the same bytes. When a compressed request is
- * answered with 415 or 400, the same is sent once more as it is; with 415, or when the
- * service takes it then, nothing is compressed any more as long as the client lives.
- * Where compressed requests have been taken before, a 400 for several runs means that
- * one of them is to blame, as it does without compression.
+ * With %LSOBS_COMPRESSION_AUTO, the bodies of multipart requests are compressed with what the
+ * service offers, zstd before gzip. Bodies are not compressed before the service has offered it, if
+ * they have less than 1024 bytes, or if they would not become smaller. A kind of compression in the
+ * config is used immediately, for requests of all modes, even if the service does not offer it. A
+ * batch is compressed once: another attempt sends the same bytes. If the answer to a compressed
+ * request is 415 or 400, the request is sent once more without compression. After 415, or if that
+ * second request succeeds, the client never compresses again. If the service has accepted
+ * compressed requests before, a 400 for several runs means that one of the runs is bad, as without
+ * compression.
  */
 
 struct _LsobsClient
@@ -517,7 +515,7 @@ lsobs_client_class_init (LsobsClientClass *klass)
   /**
    * LsobsClient:config:
    *
-   * Where to send to. It is copied.
+   * The settings. The client copies them.
    *
    * Since: 0.1
    */
@@ -545,16 +543,15 @@ _lsobs_client_new_for_settings (LsobsSettings *settings)
 
 /**
  * lsobs_client_new:
- * @config: where to send to; it is copied
+ * @config: the settings; the client copies them
  * @error: return location for a #GError, or %NULL
  *
- * Makes a client for #LsobsConfig:api-url. It takes no notice of replicas, see
- * lsobs_config_add_replica(): for several places, make no client, and let the exporter
- * or the observer make them. Nothing is sent yet. Fails with
- * %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense, or when there is no key
- * for another machine.
+ * Creates a client for #LsobsConfig:api-url. It ignores the replicas of the config, see
+ * lsobs_config_add_replica(): for replicas, let the exporter or the observer create its clients.
+ * The function sends nothing. Fails with %LSOBS_ERROR_INVALID_CONFIG if a setting is not valid, or
+ * if there is no API key for a service on another machine.
  *
- * Returns: (transfer full): a client, or %NULL
+ * Returns: (transfer full): a new client, or %NULL if it fails
  *
  * Since: 0.1
  */
@@ -570,10 +567,10 @@ lsobs_client_new (LsobsConfig *config, GError **error)
  * lsobs_client_get_ingest_mode:
  * @self: a client
  *
- * Gets which endpoints are used at present. With %LSOBS_INGEST_MODE_AUTO in the
- * config this may change. May be called from any thread.
+ * Gets the endpoints that the client uses at the moment. With %LSOBS_INGEST_MODE_AUTO in the
+ * config, they can change. Can be called from any thread.
  *
- * Returns: one of the modes other than %LSOBS_INGEST_MODE_AUTO
+ * Returns: the mode, never %LSOBS_INGEST_MODE_AUTO
  *
  * Since: 0.1
  */
@@ -590,12 +587,12 @@ lsobs_client_get_ingest_mode (LsobsClient *self)
  * lsobs_client_get_compression:
  * @self: a client
  *
- * Gets what requests are compressed with at present. With %LSOBS_COMPRESSION_AUTO in
- * the config that is nothing until the service has said what it takes; and it is
- * nothing again, for good, when the service refuses a compressed request. May be
- * called from any thread.
+ * Gets the compression that the client uses at the moment. With %LSOBS_COMPRESSION_AUTO in the
+ * config, it is %LSOBS_COMPRESSION_NONE until the service has offered a compression. After the
+ * service has refused a compressed request, it is always %LSOBS_COMPRESSION_NONE. Can be called
+ * from any thread.
  *
- * Returns: one of the kinds other than %LSOBS_COMPRESSION_AUTO
+ * Returns: the kind of compression, never %LSOBS_COMPRESSION_AUTO
  *
  * Since: 0.1
  */
@@ -611,34 +608,33 @@ lsobs_client_get_compression (LsobsClient *self)
 /**
  * lsobs_client_replay_async:
  * @self: a client
- * @directory: (nullable) (type filename): a directory of lost traces, or %NULL for the
+ * @directory: (nullable) (type filename): a directory with lost batches, or %NULL for the
  *   #LsobsConfig:failed-traces-dir of the config
  * @cancellable: (nullable): a #GCancellable, or %NULL
- * @callback: (scope async): called when every file was looked at
+ * @callback: (scope async): called when the replay ends
  * @user_data: data for @callback
  *
- * Sends what was kept of lost traces, with the address, the key and the retries of
- * this client: every regular file `trace_*.json` in @directory, the oldest one first.
- * What other clients of the service have kept is sent, too. A file is deleted when the
- * service has taken what is in it, or has had it already; it stays otherwise, and the
- * next one follows. When the service refuses a file of several records, or has had some of
- * them, its halves are sent alone, down to single records; the file stays if one of those is
- * refused. Nothing in a file says where it is sent to, but one of a spool is sent only with the
- * address, the workspace, the project and the key that it was written with. One that is no
- * lost request, or larger than 140 MiB, is left alone.
+ * Sends lost batches again, with the address, the API key and the retries of this client: each
+ * regular file `trace_*.json` in @directory, the oldest one first. Files of other clients of
+ * LangSmith are sent, too. If the service accepts a file, or has its records already, the file is
+ * deleted; otherwise, it stays, and the next file follows. If the service refuses a file of several
+ * records, or has some of them already, its halves are sent separately, down to single records; if
+ * one of these is refused, the file stays. A file does not have the address of a service. But a
+ * file of a spool is sent only with the address, the workspace, the project and the API key that it
+ * was written with. A file that is not a lost batch, or that is larger than 140 MiB, is skipped.
  *
- * Two replays of one directory, of several processes too, never send a file twice: each passes
- * over the file that the other one sends.
+ * Two replays of one directory, even in several processes, never send a file twice: each of them
+ * skips the file that the other one sends.
  *
- * When the service takes nothing at all, because of the key, a used-up limit or the
- * address, because it is not there, or because something else answers in its place, this
- * ends early, and can be called again later. A file that something in between refuses
- * stays; where the service has just taken another one, the next one follows.
+ * The replay ends early if the service accepts nothing, because of the API key, a used-up limit or
+ * the address, if it cannot be reached, or if another server answers in its place. Call the
+ * function again later then. If a proxy or firewall refuses a file, the file stays; the next file
+ * follows if the service has just accepted another one.
  *
- * May be called from any thread, also while an exporter uses the client: it has
- * connections of its own. @callback runs in the thread-default main context of the
- * caller, where the requests are made; files are read and deleted in a thread of
- * lsobs. To cancel ends it between two files, or a request under way, whose file stays.
+ * Can be called from any thread, even while an exporter uses the client: the replay has its own
+ * connections. @callback runs in the thread-default main context of the caller, which also makes
+ * the requests. A thread of lsobs reads and deletes the files. A cancellation ends the replay
+ * between two files, or ends a request; the file of that request stays.
  *
  * |[<!-- language="C" -->
  * g_autoptr (LsobsClient) client = lsobs_client_new (config, &error);
@@ -678,21 +674,20 @@ lsobs_client_replay_async (LsobsClient *self,
 /**
  * lsobs_client_replay_finish:
  * @self: a client
- * @result: what the callback was given
- * @n_delivered: (out) (optional): return location for how many files were delivered,
- *   and deleted
- * @n_failed: (out) (optional): return location for how many files were looked at, and
- *   stay
+ * @result: the result that @callback of lsobs_client_replay_async() was called with
+ * @n_delivered: (out) (optional): return location for the number of files that were delivered and
+ *   deleted; it is always set
+ * @n_failed: (out) (optional): return location for the number of files that were processed and
+ *   stay; it is always set
  * @error: return location for a #GError, or %NULL
  *
- * Ends what lsobs_client_replay_async() began. Both numbers are right in any case.
+ * Finishes lsobs_client_replay_async().
  *
- * Fails with %LSOBS_ERROR_INVALID_CONFIG when there is no directory, with a code of
- * %G_IO_ERROR when it cannot be read (the one of the config may be missing), with
- * another code of %LSOBS_ERROR when the service takes nothing, or with
- * %G_IO_ERROR_CANCELLED.
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG if there is no directory, with a code of %G_IO_ERROR if it
+ * cannot be read (the directory of the config may be missing), with another code of %LSOBS_ERROR if
+ * the service accepts nothing, or with %G_IO_ERROR_CANCELLED.
  *
- * Returns: %TRUE if every file was looked at
+ * Returns: %TRUE if all files were processed
  *
  * Since: 0.1
  */
@@ -723,11 +718,11 @@ lsobs_client_replay_finish (LsobsClient *self,
  * @self: a client
  * @run_id: the id of a run, see lsobs_run_dup_id()
  * @cancellable: (nullable): a #GCancellable, or %NULL
- * @callback: (scope async): called when the address is known
+ * @callback: (scope async): called when the address is known, or the lookup has failed
  * @user_data: data for @callback
  *
- * Asks the service where people see a run in their browser. The client of an observer is
- * the transport of its exporter, unless the program has given it another one:
+ * Looks up the address of a run on the web pages of the service. The client of an observer is the
+ * transport of its exporter, unless the program has set another transport:
  *
  * |[<!-- language="C" -->
  * LsobsTransport *client = lsobs_exporter_get_transport (lsobs_observer_get_exporter (observer));
@@ -735,15 +730,15 @@ lsobs_client_replay_finish (LsobsClient *self,
  * lsobs_client_lookup_run_url_async (LSOBS_CLIENT (client), run_id, NULL, found_cb, NULL);
  * ]|
  *
- * Flush first: the service cannot tell where a run is that it has not got. It has a run some
- * seconds after it was sent; until then, the question is repeated, up to eight times. No question
- * begins later than a minute after the call: if the service asks by `Retry-After` to wait longer
- * than that, the call fails at once, with what the service has said. The last question may take
+ * Flush first: the service must have the run. It takes the service some seconds until it finds a
+ * new run; until then, the client repeats the request, up to eight times. No request starts later
+ * than one minute after the call. If `Retry-After` of the service is longer than that, the call
+ * fails immediately, with the error of the service. The last request may take
  * #LsobsConfig:request-timeout.
  *
- * May be called from any thread, also while an exporter uses the client: it has
- * connections of its own. @callback runs in the thread-default main context of the
- * caller, where the requests are made.
+ * Can be called from any thread, even while an exporter uses the client: the lookup has its own
+ * connections. @callback runs in the thread-default main context of the caller, which also makes
+ * the requests.
  *
  * Since: 0.1
  */
@@ -774,17 +769,17 @@ lsobs_client_lookup_run_url_async (LsobsClient *self,
 /**
  * lsobs_client_lookup_run_url_finish:
  * @self: a client
- * @result: what the callback was given
+ * @result: the result that @callback of lsobs_client_lookup_run_url_async() was called with
  * @error: return location for a #GError, or %NULL
  *
- * Ends what lsobs_client_lookup_run_url_async() began. Only those who may see the project
- * can open the address.
+ * Finishes lsobs_client_lookup_run_url_async(). Only people who can see the project can open the
+ * address.
  *
- * Fails with %LSOBS_ERROR_INVALID_RUN when the id is no UUID, with %LSOBS_ERROR_NOT_FOUND
- * when the service does not have the run, or has no such question; with another code of
- * %LSOBS_ERROR as an upload does; or with %G_IO_ERROR_CANCELLED.
+ * Fails with %LSOBS_ERROR_INVALID_RUN if the id is not a UUID; with %LSOBS_ERROR_NOT_FOUND if the
+ * service does not have the run, or does not offer this lookup; with another code of %LSOBS_ERROR
+ * as an upload does; or with %G_IO_ERROR_CANCELLED.
  *
- * Returns: (transfer full): the address of the run, or %NULL
+ * Returns: (transfer full): the address of the run, or %NULL if it fails
  *
  * Since: 0.1
  */
@@ -800,22 +795,23 @@ lsobs_client_lookup_run_url_finish (LsobsClient *self, GAsyncResult *result, GEr
 
 /**
  * lsobs_client_check_async:
- * @config: the settings to check
+ * @config: the settings to check; they are copied
  * @cancellable: (nullable): a #GCancellable, or %NULL
- * @callback: (scope async): called when every place has answered, or has not
+ * @callback: (scope async): called when all services have answered, or have given no answer
  * @user_data: data for @callback
  *
- * Asks #LsobsConfig:api-url, or each place of lsobs_config_add_replica(), whether it would
- * take runs. It is for a program that tells its user what is wrong before there is a trace,
- * such as at its start, or after a change of settings.
+ * Asks the service at #LsobsConfig:api-url, or each replica of lsobs_config_add_replica(), whether
+ * it would accept runs. A program can call it to tell its user what is wrong before there is a
+ * trace, for example when it starts, or when its settings change.
  *
- * Up to three requests go to each place, one after the other and each once, with the key, the
- * proxy and the certificates of the config, and within #LsobsConfig:request-timeout each:
- * `GET /info`, `GET /sessions` for the project, and `POST /runs/batch` without a run. They store
- * nothing. If the first one gets no answer, the others are left out.
+ * The function makes at most three requests to each service, one after the other, without retries,
+ * with the key, the proxy and the certificates of the config. The timeout of each request is
+ * #LsobsConfig:request-timeout. The requests are `GET /info`, `GET /sessions` for the project, and
+ * `POST /runs/batch` without a run. They store nothing. If the first one gets no answer, the others
+ * are skipped.
  *
- * May be called from any thread. @callback runs in the thread-default main context of the
- * caller, where the requests are made. @config is copied.
+ * Can be called from any thread. @callback runs in the thread-default main context of the caller,
+ * which also makes the requests.
  *
  * Since: 0.1
  */
@@ -843,12 +839,12 @@ lsobs_client_check_async (LsobsConfig *config,
 
 /**
  * lsobs_client_check_finish:
- * @result: what the callback was given
+ * @result: the result that @callback of lsobs_client_check_async() was called with
  * @error: return location for a #GError, or %NULL
  *
- * Ends what lsobs_client_check_async() began.
+ * Finishes lsobs_client_check_async().
  *
- * The report is an array with one object for each place. No key and no password is in it.
+ * The report is an array with one object for each service. It has no key and no password.
  *
  * |[
  * [{"api_url": "https://api.smith.langchain.com",
@@ -867,17 +863,17 @@ lsobs_client_check_async (LsobsConfig *config,
  *   "ingest": {"status": 202, "problem": null, "message": null}}]
  * ]|
  *
- * The last three are %NULL in JSON if there was no such request. `status` is that of HTTP, or 0
+ * The last three members are `null` if the request was not made. `status` is the HTTP status, or 0
  * without an answer. `problem` is the nick of a code of #LsobsError, such as `unauthorized`,
- * `unreachable` or `foreign`, or `null` for success, and `message` says in the language of the user
- * what it is. `version` and the limits are there if `info` has no problem, and `found` if `lookup`
- * has none. An `ingest` that the service refuses for its content is a success: the key may write.
- * A program should accept other members and nicks.
+ * `unreachable` or `foreign`, or `null` for success. `message` describes the problem in the
+ * language of the user. `info` has the version and the limits if it has no problem. `lookup` has
+ * `found` if it has no problem. `ingest` succeeds if the service refuses only the content of the
+ * request: the key may write. A program should accept other members and nicks.
  *
- * Fails with %LSOBS_ERROR_INVALID_CONFIG when a setting makes no sense, or when there is no key for
- * another machine, or with %G_IO_ERROR_CANCELLED.
+ * Fails with %LSOBS_ERROR_INVALID_CONFIG if a setting is not valid, or if there is no API key for a
+ * service on another machine, or with %G_IO_ERROR_CANCELLED.
  *
- * Returns: (transfer full): the report, or %NULL
+ * Returns: (transfer full): the report, or %NULL if it fails
  *
  * Since: 0.1
  */

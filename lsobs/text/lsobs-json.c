@@ -8,24 +8,21 @@
 /**
  * SECTION:lsobs-json
  * @title: Payload hygiene
- * @short_description: redacting, cutting and wrapping JSON values
+ * @short_description: redacts, cuts and wraps JSON values
  *
- * What an observer does to inputs and outputs before they are sent can also be
- * had alone, for values that go elsewhere: lsobs_json_redact() takes secrets out
- * of strings, lsobs_json_truncate() cuts long strings, and
- * lsobs_json_ensure_object() makes an object of whatever is none. In this order
- * they give what an observer sends: first redaction, so that no half of a secret
- * is left where a string is cut.
+ * An observer changes inputs and outputs before it sends them. These functions do the same for
+ * other values: lsobs_json_redact() removes secrets from strings, lsobs_json_truncate() cuts long
+ * strings, and lsobs_json_ensure_object() makes an object of other values. Call them in this order,
+ * as an observer does: if you redact first, a cut leaves no half of a secret.
  *
- * Arrays and objects are walked. The names of members, numbers, booleans and null
- * pass unchanged, with these exceptions, made for the sake of the receiver: bytes
- * that are not UTF-8 are replaced by U+FFFD; of members whose names become the same
- * by that the last one is left; a double that is no finite number becomes null; what
- * lies in more than 128 arrays and objects becomes the string "[DEPTH LIMIT]".
+ * The functions process all strings in arrays and objects. They do not change names of members,
+ * numbers, booleans and null, with these exceptions: bytes that are not UTF-8 become U+FFFD; if
+ * names become equal because of that, only the last of these members stays; a number that is not
+ * finite becomes null; a value inside more than 128 arrays and objects becomes the string "[DEPTH
+ * LIMIT]".
  *
- * None of the functions changes the node it is given, which may be immutable. They
- * may be called in any thread, and at the same time on the same node as long as
- * nobody changes it.
+ * The functions do not change their argument, which may be immutable. They can be called in any
+ * thread, and at the same time on the same node as long as no thread changes it.
  */
 
 /* Far more than the service accepts. The limit ends the copying of nodes that contain
@@ -56,18 +53,18 @@ sanitize (JsonNode *node, const LsobsSanitizeOptions *options)
 /**
  * lsobs_json_redact:
  * @node: a value
- * @regex: what is secret
+ * @regex: a regular expression, in the syntax of #GRegex
  *
- * Replaces each match of @regex in each string of @node by `[REDACTED]`. Matches
- * of no characters are left alone.
+ * Replaces each match of @regex in each string of @node with `[REDACTED]`. Empty matches are not
+ * replaced.
  *
- * A regular expression that takes too long on a string (it backtracks too often,
- * or its time grows with the square of the length) is given up: the whole string
- * becomes `[REDACTED]`. So do all further strings when it has taken too long for them
- * together, see lsobs_config_add_redact_rule(), and a value of more than 64 MiB.
+ * If the regular expression takes too long for a string, because it backtracks too often, or
+ * because its time grows with the square of the length, the whole string becomes `[REDACTED]`. When
+ * it has taken too long for all strings together, see lsobs_config_add_redact_rule(), all further
+ * strings become `[REDACTED]`. So does a value of more than 64 MiB.
  *
- * This function compiles @regex anew each time. To redact what an observer sends,
- * set #LsobsConfig:redact-regex instead.
+ * Each call compiles @regex again. To redact what an observer sends, set #LsobsConfig:redact-regex
+ * instead.
  *
  * Returns: (transfer full) (not nullable): a redacted copy of @node
  *
@@ -91,7 +88,7 @@ lsobs_json_redact (JsonNode *node, GRegex *regex)
 /**
  * lsobs_json_truncate:
  * @node: a value
- * @max_bytes: the most bytes of UTF-8 that a string may have, or 0 for any number
+ * @max_bytes: the maximum length of a string, in bytes of UTF-8, or 0 for no limit
  *
  * Cuts each string of @node to at most @max_bytes bytes, at the end of a character.
  *
@@ -115,13 +112,12 @@ lsobs_json_truncate (JsonNode *node, gsize max_bytes)
  * lsobs_json_ensure_object:
  * @node: a value
  *
- * Makes an object of a value, as the service takes nothing else for inputs and
- * outputs: what is not an object becomes `{"value": …}`.
+ * Makes an object of a value, because the service accepts only objects as inputs and outputs. A
+ * value that is not an object becomes `{"value": …}`.
  *
- * The result shares its contents with @node: it is to be read only.
+ * The result shares its contents with @node. Do not change it.
  *
- * Returns: (transfer full) (not nullable): @node itself when it is an object, else
- *   a new object
+ * Returns: (transfer full) (not nullable): @node itself if it is an object; otherwise a new object
  *
  * Since: 0.1
  */

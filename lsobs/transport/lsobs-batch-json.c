@@ -284,24 +284,25 @@ get_record_kind (LsobsRunEventKind kind)
 
 /**
  * lsobs_batch_new_from_json:
- * @kind: what the record does
- * @json: the record: a JSON object with the members that the service's batch endpoint takes
- * @attachments: (nullable): an event whose attachments go with the run; nothing else of it is used
+ * @kind: the kind of the record
+ * @json: the record: a JSON object with the members that the batch endpoint of the service accepts
+ * @attachments: (nullable): an event with the attachments of the run; its other values are not used
  * @error: return location for a #GError, or %NULL
  *
- * Makes a batch of one record that exists as JSON text, such as a run that another process has
- * stored. It is for a program that sends such records on by an #LsobsTransport, and they keep their
- * ids, times and values: nothing is redacted, cut or added. Text that strict readers refuse, such as
- * a lone surrogate or a number that is not finite, is repaired; a member `inputs`, `outputs`,
- * `events`, `extra`, `error` or `serialized` of a run that is `null` is left out.
+ * Creates a batch of one record from JSON text, such as a run that another process has stored. It
+ * is for programs that send such records with an #LsobsTransport. The record keeps its ids, times
+ * and values: lsobs redacts, cuts and adds nothing. lsobs repairs text that strict readers refuse,
+ * such as a lone surrogate or a number that is not finite. It removes the members `inputs`,
+ * `outputs`, `events`, `extra`, `error` and `serialized` of a run if they are `null`.
  *
- * A run needs `id`, `trace_id` and `dotted_order`, and unless it is a root, or an update,
- * `parent_run_id`, which have to agree. Feedback needs `id`, `run_id` and `key`.
+ * A run must have `id`, `trace_id` and `dotted_order`. A start of a run that is not a root must
+ * also have `parent_run_id`. These members must be consistent. Feedback must have `id`, `run_id`
+ * and `key`.
  *
- * Fails with %LSOBS_ERROR_INVALID_RUN if the text is no JSON object, or if one of these members is
- * missing or malformed. May be called from any thread.
+ * Fails with %LSOBS_ERROR_INVALID_RUN if the text is not a JSON object, or if one of these members
+ * is missing or malformed. Can be called from any thread.
  *
- * Returns: (transfer full) (nullable): a batch, or %NULL with @error set
+ * Returns: (transfer full) (nullable): a new batch, or %NULL if it fails
  *
  * Since: 0.1
  */
@@ -333,16 +334,17 @@ lsobs_batch_new_from_json (LsobsRunEventKind kind,
 
 /**
  * lsobs_batch_new_joined:
- * @batches: (array length=n_batches): batches
- * @n_batches: how many, at least 1
+ * @batches: (array length=n_batches): the batches
+ * @n_batches: the number of batches, at least 1
  *
- * Makes a batch of the records of several ones, in their order. How many records and bytes a
- * transport takes at a time, lsobs_transport_get_max_records() and lsobs_transport_get_max_bytes()
- * tell; feedback and runs may be in one batch if lsobs_transport_takes_feedback() says so.
+ * Creates a batch of the records of several batches, in their order.
+ * lsobs_transport_get_max_records() and lsobs_transport_get_max_bytes() return how much a transport
+ * accepts in a batch. lsobs_transport_takes_feedback() returns whether a batch can contain both
+ * feedback and runs.
  *
- * The records are shared, not copied. May be called from any thread.
+ * The batches share their records, which are not copied. Can be called from any thread.
  *
- * Returns: (transfer full): a batch
+ * Returns: (transfer full): a new batch
  *
  * Since: 0.1
  */

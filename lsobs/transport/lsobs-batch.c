@@ -9,16 +9,15 @@
 /**
  * SECTION:lsobs-batch
  * @title: LsobsBatch
- * @short_description: some records that travel together
+ * @short_description: records that are sent together
  *
- * An #LsobsTransport sends batches of records. A record creates a run, updates it or
- * adds feedback. All of it is final: redacted, cut to size and complete.
+ * An #LsobsTransport sends batches of records. A record creates a run, updates it, or adds
+ * feedback. Records are redacted, cut and complete.
  *
- * lsobs_batch_get_record_kind(), lsobs_batch_get_record_id() and
- * lsobs_batch_get_record_json() give a record as it would be sent, at no cost;
- * lsobs_batch_dup_event() parses it.
+ * lsobs_batch_get_record_kind(), lsobs_batch_get_record_id() and lsobs_batch_get_record_json()
+ * return a record as it is sent, and cost nothing. lsobs_batch_dup_event() parses the record.
  *
- * A batch never changes as long as a reference to it is held, and may be used from any thread.
+ * A batch is immutable while you hold a reference. Any thread can use it.
  */
 
 struct _LsobsBatch
@@ -167,7 +166,7 @@ lsobs_batch_ref (LsobsBatch *self)
  * lsobs_batch_unref:
  * @self: (transfer full): a batch
  *
- * Drops a reference, and frees @self with the last one.
+ * Drops a reference. The last call frees @self.
  *
  * Since: 0.1
  */
@@ -186,9 +185,9 @@ lsobs_batch_unref (LsobsBatch *self)
  * lsobs_batch_get_n_records:
  * @self: a batch
  *
- * Gets how many records the batch holds.
+ * Gets the number of records in the batch.
  *
- * Returns: a number of records, at least 1
+ * Returns: the number of records, at least 1
  *
  * Since: 0.1
  */
@@ -204,10 +203,10 @@ lsobs_batch_get_n_records (LsobsBatch *self)
  * lsobs_batch_get_n_bytes:
  * @self: a batch
  *
- * Gets how large the batch is: the bytes of the JSON text of its records and of the data of
- * their attachments, without anything that a transport adds.
+ * Gets the size of the batch: the JSON text of its records and the data of their attachments. What
+ * a transport adds is not included.
  *
- * Returns: a number of bytes
+ * Returns: the number of bytes
  *
  * Since: 0.1
  */
@@ -223,12 +222,12 @@ lsobs_batch_get_n_bytes (LsobsBatch *self)
  * lsobs_batch_is_probe:
  * @self: a batch
  *
- * Gets whether the exporter sends the batch as a probe: to find out whether the service is
- * back, or whether a record in the batch is to blame for a failure. A transport that makes
- * several attempts at other batches makes only one at a probe: the exporter sends the batch
- * again later, after a delay that grows.
+ * Checks whether the exporter sends the batch as a probe, to find out whether the service is back,
+ * or which record of the batch causes a failure. A transport makes only one attempt for a probe,
+ * even if it makes several for other batches: the exporter sends a probe again later, after a delay
+ * that grows.
  *
- * Returns: %TRUE if one attempt is enough
+ * Returns: %TRUE if the batch is a probe
  *
  * Since: 0.1
  */
@@ -243,9 +242,9 @@ lsobs_batch_is_probe (LsobsBatch *self)
 /**
  * lsobs_batch_get_record_kind:
  * @self: a batch
- * @index: which record, from 0
+ * @index: the index of the record, from 0
  *
- * Gets what a record of the batch does: %LSOBS_RUN_EVENT_KIND_START creates a run,
+ * Gets the kind of a record: %LSOBS_RUN_EVENT_KIND_START creates a run,
  * %LSOBS_RUN_EVENT_KIND_UPDATE updates a run that an earlier record has created, and
  * %LSOBS_RUN_EVENT_KIND_FEEDBACK adds feedback to a run.
  *
@@ -265,12 +264,11 @@ lsobs_batch_get_record_kind (LsobsBatch *self, guint index)
 /**
  * lsobs_batch_get_record_id:
  * @self: a batch
- * @index: which record, from 0
+ * @index: the index of the record, from 0
  *
- * Gets the id in a record of the batch: the id of the run, or, for feedback, the id of the
- * feedback.
+ * Gets the id in a record: the id of the run or, for feedback, the id of the feedback.
  *
- * Returns: (transfer none): a UUID, valid as long as @self
+ * Returns: (transfer none): the id, a UUID, valid as long as @self
  *
  * Since: 0.1
  */
@@ -286,14 +284,13 @@ lsobs_batch_get_record_id (LsobsBatch *self, guint index)
 /**
  * lsobs_batch_get_record_json:
  * @self: a batch
- * @index: which record, from 0
+ * @index: the index of the record, from 0
  *
- * Gets a record of the batch as JSON text: one object on one line, in UTF-8, without a line
- * end or a terminating NUL. The members are those that the service's batch endpoint takes.
- * Attachments are not in the text, see lsobs_run_event_dup_attachment_names().
+ * Gets a record as JSON text: one object on one line, in UTF-8, without a line end or a terminating
+ * NUL. Its members are those that the batch endpoint of the service accepts. Attachments are not in
+ * the text, see lsobs_run_event_dup_attachment_names().
  *
- * The text is not copied or parsed. It never changes, and may outlive the batch if it is
- * given a reference of its own.
+ * The text is not copied or parsed. It is immutable. To use it longer than @self, add a reference.
  *
  * Returns: (transfer none): the text, valid as long as @self
  *
@@ -404,14 +401,14 @@ make_run_event (LsobsEncoded *encoded)
 /**
  * lsobs_batch_dup_event:
  * @self: a batch
- * @index: which record, from 0
+ * @index: the index of the record, from 0
  *
- * Gets a record of the batch as an event, with everything as it leaves the process, the
- * attachments too. This parses the text of the record; lsobs_batch_get_record_json() is
- * cheaper. If JSON-GLib cannot read the text, the event has only what the record has besides
- * the text: kind, id, run type, times and attachments. %LSOBS_COUNTER_BAD_PAYLOADS counts that.
+ * Gets a record as an event, with all data that leave the process, including the attachments. This
+ * function parses the text of the record; lsobs_batch_get_record_json() is faster. If JSON-GLib
+ * cannot read the text, the event has only the kind, the id, the run type, the times and the
+ * attachments, and %LSOBS_COUNTER_BAD_PAYLOADS counts it.
  *
- * Returns: (transfer full): an event
+ * Returns: (transfer full): a new event
  *
  * Since: 0.1
  */

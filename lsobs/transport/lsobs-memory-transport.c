@@ -10,16 +10,16 @@
 /**
  * SECTION:lsobs-memory-transport
  * @title: LsobsMemoryTransport
- * @short_description: keeps what it is given, for the tests of programs
+ * @short_description: keeps batches in memory, for tests
  *
- * With this transport a program can test its own tracing without a server: make
- * the observer with lsobs_observer_new_with_transport(), run the code, flush, and
- * look at lsobs_memory_transport_dup_events(). The events are what would have
- * left the process, redacted and cut.
+ * With this transport, a program can test its own tracing without a server. Create the observer
+ * with lsobs_observer_new_with_transport(), run the code, flush, and check the events of
+ * lsobs_memory_transport_dup_events(). The events have the data that would leave the process, after
+ * redaction and cuts.
  *
- * It fails on command, to see what the program does then.
+ * The transport can also fail, to test how the program handles that.
  *
- * All functions may be called from any thread.
+ * All functions can be called from any thread.
  */
 
 struct _LsobsMemoryTransport
@@ -181,9 +181,9 @@ lsobs_memory_transport_init (LsobsMemoryTransport *self)
 /**
  * lsobs_memory_transport_new:
  *
- * Makes a transport that accepts everything.
+ * Creates a transport that accepts all batches.
  *
- * Returns: (transfer full): a transport
+ * Returns: (transfer full): a new transport
  *
  * Since: 0.1
  */
@@ -197,10 +197,9 @@ lsobs_memory_transport_new (void)
  * lsobs_memory_transport_dup_events:
  * @self: a transport
  *
- * Gets all that was accepted so far, in the order it came in.
+ * Gets all records that the transport has accepted, in the order in which they arrived.
  *
- * Returns: (transfer container) (element-type LsobsRunEvent): some events; the
- *   array frees them
+ * Returns: (transfer container) (element-type LsobsRunEvent): the events; the array owns them
  *
  * Since: 0.1
  */
@@ -228,9 +227,9 @@ lsobs_memory_transport_dup_events (LsobsMemoryTransport *self)
  * lsobs_memory_transport_get_n_batches:
  * @self: a transport
  *
- * Gets how many batches were accepted so far.
+ * Gets how many batches the transport has accepted.
  *
- * Returns: a number of batches
+ * Returns: the number of batches
  *
  * Since: 0.1
  */
@@ -251,9 +250,9 @@ lsobs_memory_transport_get_n_batches (LsobsMemoryTransport *self)
  * lsobs_memory_transport_fail_next:
  * @self: a transport
  * @n_batches: how many batches fail
- * @error: what they fail with, of the domain %LSOBS_ERROR
+ * @error: the error that they fail with, of the domain %LSOBS_ERROR
  *
- * Lets the next batches fail, halves of halved batches counted each.
+ * Makes the next batches fail. The halves of a batch that is halved count separately.
  *
  * Since: 0.1
  */
@@ -275,8 +274,7 @@ lsobs_memory_transport_fail_next (LsobsMemoryTransport *self, guint n_batches, c
  * @self: a transport
  * @run_name: (nullable): the name of a run, or %NULL for none
  *
- * Rejects every batch that holds a run of this name, as a service does that
- * finds fault with one run.
+ * Makes each batch fail that contains a run of this name, as if the service rejects this run.
  *
  * Since: 0.1
  */
@@ -294,9 +292,9 @@ lsobs_memory_transport_reject_run (LsobsMemoryTransport *self, const char *run_n
 /**
  * lsobs_memory_transport_set_delay:
  * @self: a transport
- * @delay: a time in milliseconds
+ * @delay: the delay, in milliseconds
  *
- * Sets how long a batch takes.
+ * Sets how long the transport takes for each batch.
  *
  * Since: 0.1
  */
@@ -314,7 +312,7 @@ lsobs_memory_transport_set_delay (LsobsMemoryTransport *self, guint delay)
  * lsobs_memory_transport_clear:
  * @self: a transport
  *
- * Forgets what was accepted so far.
+ * Removes all events that the transport has accepted.
  *
  * Since: 0.1
  */

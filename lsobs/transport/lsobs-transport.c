@@ -6,54 +6,53 @@
 /**
  * SECTION:lsobs-transport
  * @title: LsobsTransport
- * @short_description: takes batches away
+ * @short_description: sends batches
  *
- * The last stage of the pipeline. #LsobsClient sends batches to the service by HTTP, and
- * #LsobsMemoryTransport keeps them for the tests of a program. A program can write a transport
- * of its own: the example `jsonl-transport.c` writes each record as a line of a file.
+ * A transport sends the batches of an exporter. #LsobsClient sends them to the service by HTTP, and
+ * #LsobsMemoryTransport keeps them in memory for tests. A program can implement its own transport:
+ * the example `jsonl-transport.c` writes each record as a line of a file.
  *
  * # Threads
  *
- * The exporter calls a transport in its flush thread, or in the thread that runs the context
- * which the program gave, with this context as the thread-default one. Calls never overlap,
- * but for lsobs_transport_drain(), which may come from any thread at any time. Up to
- * #LsobsConfig:max-in-flight batches are under way at a time.
+ * The exporter calls a transport in its thread, or in the thread that runs
+ * #LsobsExporter:main-context, with this context as the thread-default main context. It never makes
+ * two calls at the same time, except lsobs_transport_drain(), which any thread can call at any
+ * time. At most #LsobsConfig:max-in-flight batches are sent at the same time.
  *
  * # Completion
  *
- * A batch completes when the callback of lsobs_transport_send_async() runs. A transport may
- * complete a batch before its lsobs_transport_send_async() returns, for example because it has
- * written the batch to a file; the exporter sends the next batch later then, from the main
- * context. A batch that completes after its lsobs_transport_send_async() has returned may have
- * the exporter call lsobs_transport_send_async() for other batches, and any of the other
- * functions, from inside the callback. So a transport completes a batch as the last step: it
- * holds no lock, and its own state is in order. #GTask does both. Each batch must complete
- * exactly once.
+ * A batch completes when the callback of lsobs_transport_send_async() runs. Each batch must
+ * complete exactly once. A transport may complete a batch before its lsobs_transport_send_async()
+ * returns, for example because it has written the batch to a file; the exporter then sends the next
+ * batch later, from the main context. If a batch completes later, the exporter may call
+ * lsobs_transport_send_async() for other batches, and all other functions, inside the callback. So
+ * complete a batch as the last step, without a lock, when the state of the transport is consistent.
+ * #GTask does this.
  *
  * # Batches
  *
- * A batch and the text of its records never change. A transport may keep them for as long as it
- * holds a reference, and may use them in any thread.
+ * A batch and the text of its records are immutable. A transport can hold references to them, and
+ * can use them in any thread.
  *
  * # Errors
  *
- * The code of the error that a batch fails with decides what the exporter does:
+ * If a batch fails, the code of the error decides what the exporter does:
  *
- * - %LSOBS_ERROR_TOO_LARGE, %LSOBS_ERROR_REJECTED and %LSOBS_ERROR_CONFLICT: the
- *   batch is halved, and the halves are sent again, until the one record stands
- *   alone that is to blame. Alone, it is lost; with a conflict it counts as
- *   delivered; when it is too large, it is tried once more without its payloads;
- * - %LSOBS_ERROR_UNAUTHORIZED, %LSOBS_ERROR_QUOTA and %LSOBS_ERROR_NOT_FOUND: the batch
- *   is lost, and sending pauses, for a minute at first, then for longer, up to ten;
- * - %LSOBS_ERROR_LIMITED: the batch is kept, and sending pauses in the same way, but
- *   never beyond the end of the hour;
+ * - %LSOBS_ERROR_TOO_LARGE, %LSOBS_ERROR_REJECTED and %LSOBS_ERROR_CONFLICT: the batch is halved,
+ *   and the halves are sent again, until only the record that fails is left. That record is lost.
+ *   With a conflict, it counts as delivered. If it is too large, it is tried once more without its
+ *   payloads;
+ * - %LSOBS_ERROR_UNAUTHORIZED, %LSOBS_ERROR_QUOTA and %LSOBS_ERROR_NOT_FOUND: the batch is lost,
+ *   and sending is paused, for one minute at first, then for longer, up to ten minutes;
+ * - %LSOBS_ERROR_LIMITED: the batch is kept, and sending is paused in the same way, but not beyond
+ *   the end of the hour;
  * - %LSOBS_ERROR_REFUSED: the batch is lost;
- * - %LSOBS_ERROR_BLOCKED: the batch is halved. A record that is refused alone is kept; it
- *   is lost when it is refused again right after another batch was delivered;
- * - anything else, such as %LSOBS_ERROR_UNAVAILABLE, %LSOBS_ERROR_UNREACHABLE,
- *   %LSOBS_ERROR_REDIRECTED or %LSOBS_ERROR_FOREIGN: the batch is kept, and sent again
- *   from time to time, see #LsobsExporter. A transport makes its own retries before,
- *   except for a batch with lsobs_batch_is_probe().
+ * - %LSOBS_ERROR_BLOCKED: the batch is halved. A single record that is refused is kept. It is lost
+ *   if it is refused again right after another batch was delivered;
+ * - any other code, such as %LSOBS_ERROR_UNAVAILABLE, %LSOBS_ERROR_UNREACHABLE,
+ *   %LSOBS_ERROR_REDIRECTED or %LSOBS_ERROR_FOREIGN: the batch is kept, and sent again later, see
+ *   #LsobsExporter. Before it fails, a transport makes its own retries, except for a batch with
+ *   lsobs_batch_is_probe().
  */
 
 G_DEFINE_INTERFACE (LsobsTransport, lsobs_transport, G_TYPE_OBJECT)
@@ -270,17 +269,17 @@ _lsobs_transport_peek_vtable (LsobsTransport *self)
 /**
  * lsobs_transport_send_async:
  * @self: a transport
- * @batch: what to send
+ * @batch: the batch to send
  * @cancellable: (nullable): a #GCancellable, or %NULL
- * @callback: (scope async): called when the batch is sent or has failed
+ * @callback: (scope async): called when the batch was sent, or has failed
  * @user_data: data for @callback
  *
  * Sends a batch. @callback runs in the thread-default main context of the caller.
  *
- * The exporter calls this in its context, from the main loop or from inside the @callback
- * of an earlier batch; never from inside another lsobs_transport_send_async(). An implementation may call
- * @callback before it returns. When @cancellable is cancelled, it calls @callback soon: at a
- * shutdown, the exporter waits for it for only a moment.
+ * The exporter calls this function in its context, from the main loop or inside the @callback of an
+ * earlier batch, but never inside another lsobs_transport_send_async(). An implementation may call
+ * @callback before it returns. If @cancellable is cancelled, it must call @callback soon: in a
+ * shutdown, the exporter waits for it only for a moment.
  *
  * Since: 0.1
  */
@@ -301,13 +300,13 @@ lsobs_transport_send_async (LsobsTransport *self,
 /**
  * lsobs_transport_send_finish:
  * @self: a transport
- * @result: what the callback was given
+ * @result: the result that @callback of lsobs_transport_send_async() was called with
  * @error: return location for a #GError, or %NULL
  *
- * Ends what lsobs_transport_send_async() began. Fails with a code of
- * %LSOBS_ERROR, or with %G_IO_ERROR_CANCELLED.
+ * Finishes lsobs_transport_send_async(). Fails with a code of %LSOBS_ERROR, or with
+ * %G_IO_ERROR_CANCELLED.
  *
- * The exporter calls this from inside the callback, in its context.
+ * The exporter calls this function inside the callback, in its context.
  *
  * Returns: %TRUE if the whole batch was delivered
  *
@@ -326,13 +325,13 @@ lsobs_transport_send_finish (LsobsTransport *self, GAsyncResult *result, GError 
  * lsobs_transport_get_max_records:
  * @self: a transport
  *
- * Gets how many records a batch may hold at present. #LsobsConfig:max-batch-size limits
- * batches, too.
+ * Gets the maximum number of records in a batch at the moment. #LsobsConfig:max-batch-size also
+ * limits batches.
  *
- * The exporter calls this in its context, before each batch. A batch that was made
- * earlier and is too large by now is halved.
+ * The exporter calls this function in its context, before each batch. If a batch was made earlier
+ * and is too large, it is halved.
  *
- * Returns: a number of records, or 0 for no limit of the transport's own
+ * Returns: the number of records, or 0 if the transport has no limit
  *
  * Since: 0.1
  */
@@ -351,17 +350,16 @@ lsobs_transport_get_max_records (LsobsTransport *self)
  * lsobs_transport_get_max_bytes:
  * @self: a transport
  *
- * Gets how large a batch may be at present, as lsobs_batch_get_n_bytes() counts: the JSON text
- * of the records and the data of their attachments. A transport that adds much to that returns
- * less than it takes. #LsobsConfig:max-batch-bytes limits batches, too.
+ * Gets the maximum size of a batch at the moment, as returned by lsobs_batch_get_n_bytes(): the
+ * JSON text of the records and the data of their attachments. A transport that adds much data
+ * returns less than it can send. #LsobsConfig:max-batch-bytes also limits batches.
  *
- * Only for an #LsobsClient, both limits count the body of the HTTP request before its
- * compression.
+ * For an #LsobsClient, both limits apply to the body of the HTTP request before compression.
  *
- * The exporter calls this in its context, before each batch. A batch that was made
- * earlier and is too large by now is halved.
+ * The exporter calls this function in its context, before each batch. If a batch was made earlier
+ * and is too large, it is halved.
  *
- * Returns: a number of bytes, or 0 for no limit of the transport's own
+ * Returns: the number of bytes, or 0 if the transport has no limit
  *
  * Since: 0.1
  */
@@ -380,10 +378,10 @@ lsobs_transport_get_max_bytes (LsobsTransport *self)
  * lsobs_transport_close:
  * @self: a transport
  *
- * Closes connections and files. The transport may be used again after.
+ * Closes connections and files. The transport can be used again afterwards.
  *
- * The exporter calls this in its context, once, at the end of its shutdown. Batches that did not
- * complete in time may still be under way.
+ * The exporter calls this function in its context, once, at the end of its shutdown. Batches that
+ * did not complete before the timeout may not have completed then.
  *
  * Since: 0.1
  */
@@ -402,12 +400,12 @@ lsobs_transport_close (LsobsTransport *self)
 /**
  * lsobs_transport_set_deadline:
  * @self: a transport
- * @deadline: when all sending ends, by g_get_monotonic_time()
+ * @deadline: the end of all sending, in µs, as of g_get_monotonic_time()
  *
- * Says that a shutdown has begun: all batches that do not complete before @deadline are lost.
- * A transport that waits before it tries a batch again should try it before @deadline.
+ * Reports that a shutdown has started: all batches that do not complete before @deadline are lost.
+ * If a transport delays the next attempt for a batch, it should make the attempt before @deadline.
  *
- * The exporter calls this in its context, at most once.
+ * The exporter calls this function in its context, at most once.
  *
  * Since: 0.1
  */
@@ -426,22 +424,22 @@ lsobs_transport_set_deadline (LsobsTransport *self, gint64 deadline)
 /**
  * lsobs_transport_batch_lost:
  * @self: a transport
- * @batch: what is lost
- * @reason: why
+ * @batch: the batch that is lost
+ * @reason: why it is lost
  *
- * Says that the exporter does not send the records of @batch any more. Each lost record is
- * reported once, unless the queue had no room for it, or it was lost before it became part of
- * a batch: one that a shutdown finds waiting. Of the latter, as many as there is time for
- * are made into batches and reported if #LsobsConfig:failed-traces-dir or #LsobsConfig:spool-dir is
- * set. An #LsobsClient is not told of what goes to the spool.
+ * Reports that the exporter does not send the records of @batch again. Each lost record is reported
+ * once, except if the queue was full, or if the record was lost before it was in a batch, as in a
+ * shutdown. If #LsobsConfig:failed-traces-dir or #LsobsConfig:spool-dir is set, a shutdown makes
+ * batches of such records and reports them, as long as there is time. Records that go to the spool
+ * are not reported to an #LsobsClient.
  *
- * If #LsobsConfig:failed-traces-dir is set, an update that was sent as a whole run, because
- * the start of the run was lost, is an update again here; @batch is then a copy of the batch
- * that was sent.
+ * An update is sent as a complete run if the start of the run was lost. If
+ * #LsobsConfig:failed-traces-dir is set, the record is an update again here; @batch is then a copy
+ * of the batch that was sent.
  *
- * The exporter calls this in its context. An implementation must not block: it begins to keep
- * the records somewhere, and lsobs_transport_drain() waits until that is done. It must not
- * complete other batches from here.
+ * The exporter calls this function in its context. An implementation must not block: it starts to
+ * store the records, and lsobs_transport_drain() waits for that. It must not complete other batches
+ * in this function.
  *
  * Since: 0.1
  */
@@ -461,15 +459,14 @@ lsobs_transport_batch_lost (LsobsTransport *self, LsobsBatch *batch, LsobsDropRe
 /**
  * lsobs_transport_drain:
  * @self: a transport
- * @deadline: how long to wait, by g_get_monotonic_time()
+ * @deadline: the end of the wait, in µs, as of g_get_monotonic_time()
  *
- * Waits until all work that lsobs_transport_batch_lost() has begun so far is done, or until
- * @deadline.
+ * Waits until all work that lsobs_transport_batch_lost() has started is done, or until @deadline.
  *
- * Called from any thread, by several at a time: at the end of each flush and each
- * shutdown, in the thread that waits for it, or, for an asynchronous flush, in one of lsobs.
- * These fail with %LSOBS_FLUSH_ERROR_TIMEOUT when this returns %FALSE. With a @deadline
- * that has passed it must not block.
+ * Any thread can call this function, several at the same time. It is called at the end of each
+ * flush and each shutdown, in the thread that waits or, for an asynchronous flush, in a thread of
+ * lsobs. If it returns %FALSE, the flush or shutdown fails with %LSOBS_FLUSH_ERROR_TIMEOUT. It must
+ * not block if @deadline has passed.
  *
  * Returns: %TRUE if all work is done
  *
@@ -490,12 +487,12 @@ lsobs_transport_drain (LsobsTransport *self, gint64 deadline)
  * lsobs_transport_takes_feedback:
  * @self: a transport
  *
- * Gets whether feedback may be in one batch with runs at present. Otherwise, each piece
- * of feedback comes in a batch of its own.
+ * Checks whether a batch can contain both feedback and runs at the moment. Otherwise, the exporter
+ * sends each feedback in its own batch.
  *
- * The exporter calls this in its context.
+ * The exporter calls this function in its context.
  *
- * Returns: %TRUE if it may, and for a transport that does not say
+ * Returns: %TRUE if it can, or if the transport does not implement the function
  *
  * Since: 0.1
  */
