@@ -15,11 +15,20 @@
  * Each thread has a stack of runs. lsobs_observer_start_nested_run() starts a run below the
  * innermost run of the stack, so that traced functions need no run as a parameter:
  *
- * |[<!-- language="C" --> static char * look_up (LsobsObserver *observer, const char *word) {
- * g_autoptr(LsobsRun) run = lsobs_observer_start_nested_run (observer, "look-up",
- * LSOBS_RUN_TYPE_TOOL, NULL); g_autoptr(LsobsRunPusher) pusher = lsobs_run_pusher_new (run); char
- * *meaning = g_utf8_casefold (word, -1); // what this traces is below "look-up" lsobs_run_end (run,
- * NULL); return meaning; } ]|
+ * |[<!-- language="C" -->
+ * static char *
+ * look_up (LsobsObserver *observer,
+ *          const char    *word)
+ * {
+ *   g_autoptr(LsobsRun) run = lsobs_observer_start_nested_run (observer, "look-up",
+ *                                                              LSOBS_RUN_TYPE_TOOL, NULL);
+ *   g_autoptr(LsobsRunPusher) pusher = lsobs_run_pusher_new (run);
+ *   char *meaning = g_utf8_casefold (word, -1);  // what this traces is below "look-up"
+ *
+ *   lsobs_run_end (run, NULL);
+ *   return meaning;
+ * }
+ * ]|
  *
  * # Pops and ends
  *

@@ -25,11 +25,10 @@
  * @title: LsobsRun
  * @short_description: one unit of work in a trace
  *
- * A handle for a run: a call of a model, of a tool, a step of an agent. It is
- * started with lsobs_observer_start_run() or lsobs_run_start_child(), or with
- * lsobs_observer_start_nested_run(), which finds the parent by itself, and ended
- * once, with lsobs_run_end() or lsobs_run_fail(). What is set in between goes
- * with the end.
+ * A run is one unit of work: a call of a model or of a tool, or a step of an agent. Start it with
+ * lsobs_observer_start_run() or lsobs_run_start_child(), or with lsobs_observer_start_nested_run(),
+ * which finds the parent. End it once, with lsobs_run_end() or lsobs_run_fail(). Values that are
+ * set between start and end are sent with the end, or with the start if that is still in the queue.
  *
  * |[<!-- language="C" -->
  * g_autoptr(LsobsRun) run = lsobs_run_start_child (parent, "chat", LSOBS_RUN_TYPE_LLM, request);
@@ -39,15 +38,13 @@
  * lsobs_run_end (run, response);
  * ]|
  *
- * A run takes a thousand tags, a thousand pieces of metadata and a thousand
- * events, and 4 MiB of all of them; more are counted by
- * %LSOBS_COUNTER_DROPPED_NOTES.
+ * A run can have 1000 tags, 1000 metadata and 1000 events, and 4 MiB of them together. Further ones
+ * are dropped, and counted by %LSOBS_COUNTER_DROPPED_NOTES.
  *
- * Payloads are written out in the call, so that the program may change its tree
- * at once. A run that the sampler has left out has an id as any other, and costs
- * next to nothing.
+ * The functions convert a #JsonNode to text before they return: the program can change it
+ * afterwards. A run that the sampler has left out has an id, too, and needs little time and memory.
  *
- * All functions may be called from any thread, for the same run too.
+ * All functions can be called from any thread, even for the same run.
  */
 
 /* The public functions of a run, which share its lock and its annotations, and their documentation:
@@ -584,8 +581,8 @@ lsobs_run_ref (LsobsRun *self)
  * lsobs_run_unref:
  * @self: (transfer full): a run
  *
- * Drops a reference, and frees @self with the last one. That does not end the
- * run: one that is never ended stays pending at the service.
+ * Drops a reference. The last call frees @self. It does not end the run: a run that is never ended
+ * stays pending at the service.
  *
  * Since: 0.1
  */
@@ -611,14 +608,14 @@ lsobs_run_unref (LsobsRun *self)
 /**
  * lsobs_run_start_child:
  * @self: the parent
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ * @name: the name of the run, which the service shows
+ * @run_type: the type of the run
+ * @inputs: (nullable): the inputs; a value that is not an object becomes `{"value": …}`
  *
- * Starts a run below @self, which may have ended already. The child inherits the
- * metadata that were set on @self so far.
+ * Starts a run below @self, which may have ended. The child inherits the metadata that were set on
+ * @self before.
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */
@@ -638,14 +635,15 @@ lsobs_run_start_child (LsobsRun *self, const char *name, LsobsRunType run_type, 
 /**
  * lsobs_run_start_child_bytes:
  * @self: the parent
- * @name: what the service shows the run as
- * @run_type: what the run does
- * @inputs: (nullable): what goes in, as JSON text; it is referenced, not copied
+ * @name: the name of the run, which the service shows
+ * @run_type: the type of the run
+ * @inputs: (nullable): the inputs, as JSON text in UTF-8; the run keeps a reference and does not
+ *   copy them
  *
- * Starts a run below @self, with ready JSON. Text that is not JSON is sent as a
- * string. Of several members of an object with the same name the last one is sent.
+ * Starts a run below @self, with inputs that are JSON text. Text that is not JSON is sent as a
+ * string. If an object has several members with the same name, the last one is sent.
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */
@@ -668,15 +666,15 @@ lsobs_run_start_child_bytes (LsobsRun *self,
 /**
  * lsobs_run_start_child_of_kind:
  * @self: the parent
- * @name: what the service shows the run as
- * @kind: what the run does, in any word, such as `agent`
- * @inputs: (nullable): what goes in; what is no object becomes `{"value": …}`
+ * @name: the name of the run, which the service shows
+ * @kind: the kind of the run, any word, such as `agent`
+ * @inputs: (nullable): the inputs; a value that is not an object becomes `{"value": …}`
  *
- * Starts a run below @self, as lsobs_run_start_child() does. A @kind that is no type of
- * the service's makes it an %LSOBS_RUN_TYPE_CHAIN; the word is kept as the metadata
- * `ls_run_kind`, which children do not inherit.
+ * Starts a run below @self, as lsobs_run_start_child() does. If @kind is not a run type of the
+ * service, the type of the run is %LSOBS_RUN_TYPE_CHAIN, and its metadata `ls_run_kind` is @kind.
+ * Children do not inherit this metadata.
  *
- * Returns: (transfer full): a run
+ * Returns: (transfer full): a new run
  *
  * Since: 0.1
  */
@@ -695,11 +693,11 @@ lsobs_run_start_child_of_kind (LsobsRun *self, const char *name, const char *kin
 /**
  * lsobs_run_end:
  * @self: a run
- * @outputs: (nullable): what comes out; what is no object becomes `{"value": …}`
+ * @outputs: (nullable): the outputs; a value that is not an object becomes `{"value": …}`
  *
- * Ends a run well, at the current time of its trace, see lsobs_run_get_start_time(). A run
- * ends once: if it has ended before, @outputs are still
- * added as long as the record waits in the queue, and the rest stays as it is.
+ * Ends a run without an error, at the current time of its trace, see lsobs_run_get_start_time(). If
+ * the run has ended before, @outputs are still added while its record is in the queue; nothing else
+ * changes.
  *
  * Since: 0.1
  */
@@ -714,10 +712,11 @@ lsobs_run_end (LsobsRun *self, JsonNode *outputs)
 /**
  * lsobs_run_end_bytes:
  * @self: a run
- * @outputs: (nullable): what comes out, as JSON text; it is referenced, not copied
+ * @outputs: (nullable): the outputs, as JSON text in UTF-8; the run keeps a reference and does not
+ *   copy them
  *
- * Ends a run well, with ready JSON. Text that is not JSON is sent as a string. Of
- * several members of an object with the same name the last one is sent.
+ * Ends a run without an error, with outputs that are JSON text. Text that is not JSON is sent as a
+ * string. If an object has several members with the same name, the last one is sent.
  *
  * Since: 0.1
  */
@@ -732,17 +731,16 @@ lsobs_run_end_bytes (LsobsRun *self, GBytes *outputs)
 /**
  * lsobs_run_fail:
  * @self: a run
- * @error: what went wrong
+ * @error: the error
  *
- * Ends a run with an error: its message is the error of the run, its domain and code
- * are the metadata `error_domain` and `error_code`. The first end stands: an error that
- * comes after it changes nothing.
+ * Ends a run with an error. The message of @error is the error of the run; its domain and code are
+ * the metadata `error_domain` and `error_code`. If the run has ended before, the call does nothing.
  *
- * An error of the domain `lsobs-exception` stands for an exception of another language, which
- * has no domain and no code: it becomes no such metadata. The bindings make such errors.
+ * The domain `lsobs-exception` is for exceptions of other languages, which have no domain and no
+ * code: it adds no such metadata. The bindings create such errors.
  *
- * %G_IO_ERROR_CANCELLED tells that the program has cancelled the run: its error is
- * `Cancelled` then, in any language, and it has the metadata `cancelled`.
+ * %G_IO_ERROR_CANCELLED means that the program has cancelled the run: the error of the run is
+ * `Cancelled`, in every language, and the run has the metadata `cancelled`.
  *
  * Since: 0.1
  */
@@ -759,13 +757,13 @@ lsobs_run_fail (LsobsRun *self, const GError *error)
 /**
  * lsobs_run_fail_with_outputs:
  * @self: a run
- * @error: what went wrong
- * @outputs: (nullable): what had come out until then; what is no object becomes
+ * @error: the error
+ * @outputs: (nullable): the outputs before the error; a value that is not an object becomes
  *   `{"value": …}`
  *
- * Ends a run with an error, as lsobs_run_fail() does, and with outputs, such as the part of
- * an answer that had come when a connection broke. If the run has ended before, @outputs are
- * still added as long as the record waits in the queue, and the error changes nothing.
+ * Ends a run with an error, as lsobs_run_fail() does, and with outputs, such as the first part of
+ * an answer whose connection broke. If the run has ended before, @outputs are still added while its
+ * record is in the queue; nothing else changes.
  *
  * Since: 0.1
  */
@@ -784,13 +782,13 @@ lsobs_run_fail_with_outputs (LsobsRun *self, const GError *error, JsonNode *outp
 /**
  * lsobs_run_fail_with_outputs_bytes:
  * @self: a run
- * @error: what went wrong
- * @outputs: (nullable): what had come out until then, as JSON text; it is referenced, not
- *   copied
+ * @error: the error
+ * @outputs: (nullable): the outputs before the error, as JSON text in UTF-8; the run keeps a
+ *   reference and does not copy them
  *
- * Ends a run with an error and outputs, as lsobs_run_fail_with_outputs() does, with ready
- * JSON. Text that is not JSON is sent as a string. Of several members of an object with the
- * same name the last one is sent.
+ * Ends a run with an error and outputs, as lsobs_run_fail_with_outputs() does, with outputs that
+ * are JSON text. Text that is not JSON is sent as a string. If an object has several members with
+ * the same name, the last one is sent.
  *
  * Since: 0.1
  */
@@ -809,10 +807,9 @@ lsobs_run_fail_with_outputs_bytes (LsobsRun *self, const GError *error, GBytes *
 /**
  * lsobs_run_fail_with_message:
  * @self: a run
- * @message: what went wrong
+ * @message: the error
  *
- * Ends a run with an error that is known by its text alone. An empty one still makes
- * the run a failed one.
+ * Ends a run with an error that has only a text. The run fails even if the text is empty.
  *
  * Since: 0.1
  */
@@ -829,7 +826,7 @@ lsobs_run_fail_with_message (LsobsRun *self, const char *message)
  * lsobs_run_get_name:
  * @self: a run
  *
- * Gets the name.
+ * Gets the name of the run.
  *
  * Returns: (transfer none): the name
  *
@@ -847,9 +844,9 @@ lsobs_run_get_name (LsobsRun *self)
  * lsobs_run_get_run_type:
  * @self: a run
  *
- * Gets what the run does.
+ * Gets the type of the run.
  *
- * Returns: a type
+ * Returns: the type
  *
  * Since: 0.1
  */
@@ -865,9 +862,9 @@ lsobs_run_get_run_type (LsobsRun *self)
  * lsobs_run_get_status:
  * @self: a run
  *
- * Gets how far the run has come.
+ * Gets the state of the run.
  *
- * Returns: a status
+ * Returns: the state: running, completed or failed
  *
  * Since: 0.1
  */
@@ -883,9 +880,9 @@ lsobs_run_get_status (LsobsRun *self)
  * lsobs_run_is_sampled:
  * @self: a run
  *
- * Tells whether the trace of this run is sent.
+ * Checks whether the trace of this run is sent.
  *
- * Returns: %FALSE if the sampler has left the trace out, or tracing is off
+ * Returns: %TRUE if it is sent; %FALSE if the sampler has left it out, or if tracing is off
  *
  * Since: 0.1
  */
@@ -901,16 +898,15 @@ lsobs_run_is_sampled (LsobsRun *self)
  * lsobs_run_get_start_time:
  * @self: a run
  *
- * Gets when the run began.
+ * Gets the start time of the run.
  *
- * The wall clock is read when a trace begins. The times of its runs are that time plus what
- * has passed since, during which the machine may have been suspended. So runs keep their
- * order and their durations, and children lie inside their parents, even if the wall
- * clock is set in between; a trace that goes on then keeps the old time. The
- * runs of a trace in one process start at different times. A run below a run of another
- * process never begins before that one, even if the clock of this machine is behind.
+ * lsobs reads the wall clock when a trace starts. The time of each run of the trace is that time
+ * plus the time that has passed since then, including the time of a suspend. So runs keep their
+ * order and their durations, and children are inside their parents, even if the wall clock changes
+ * during the trace. The runs of a trace in one process have different start times. A run below a
+ * run of another process never starts before that run, even if the clock of this machine is behind.
  *
- * Returns: a time in µs since 1970, UTC
+ * Returns: the time, in µs since 1970, UTC
  *
  * Since: 0.1
  */
@@ -935,9 +931,9 @@ id_to_string (const LsobsId *id)
  * lsobs_run_dup_id:
  * @self: a run
  *
- * Gets the id: a UUID of version 7, whose time is when the run began.
+ * Gets the id of the run, a UUID of version 7. The time in it is the start time of the run.
  *
- * Returns: (transfer full): 36 characters
+ * Returns: (transfer full): the id, a UUID of 36 characters
  *
  * Since: 0.1
  */
@@ -953,9 +949,9 @@ lsobs_run_dup_id (LsobsRun *self)
  * lsobs_run_dup_trace_id:
  * @self: a run
  *
- * Gets the id of the trace, which is that of its root.
+ * Gets the id of the trace, which is the id of its root run.
  *
- * Returns: (transfer full): 36 characters
+ * Returns: (transfer full): the id, a UUID of 36 characters
  *
  * Since: 0.1
  */
@@ -971,9 +967,10 @@ lsobs_run_dup_trace_id (LsobsRun *self)
  * lsobs_run_dup_parent_id:
  * @self: a run
  *
- * Gets the id of the parent.
+ * Gets the id of the parent of the run.
  *
- * Returns: (transfer full) (nullable): 36 characters, or %NULL for a root
+ * Returns: (transfer full) (nullable): the id, a UUID of 36 characters, or %NULL if the run is a
+ *   root
  *
  * Since: 0.1
  */
@@ -989,10 +986,10 @@ lsobs_run_dup_parent_id (LsobsRun *self)
  * lsobs_run_dup_dotted_order:
  * @self: a run
  *
- * Gets the path from the root to the run: for each a time and an id, joined by
- * dots. It sorts the runs of a trace.
+ * Gets the path from the root to the run: a time and an id for each run, joined with dots. It sorts
+ * the runs of a trace.
  *
- * Returns: (transfer full): a path
+ * Returns: (transfer full): the path
  *
  * Since: 0.1
  */
@@ -1007,10 +1004,9 @@ lsobs_run_dup_dotted_order (LsobsRun *self)
 /**
  * lsobs_run_add_tag:
  * @self: a run
- * @tag: a word to find the run by
+ * @tag: a tag, with which the run can be found
  *
- * Adds a tag. Children do not inherit it. A tag that is there already is not
- * added again.
+ * Adds a tag. Children do not inherit it. If the run has the tag already, the call does nothing.
  *
  * Since: 0.1
  */
@@ -1029,11 +1025,11 @@ lsobs_run_add_tag (LsobsRun *self, const char *tag)
 /**
  * lsobs_run_set_metadata:
  * @self: a run
- * @key: a name
- * @value: (nullable): what it stands for
+ * @key: the name of the metadata
+ * @value: (nullable): the value; %NULL is sent as null
  *
- * Sets a piece of metadata; another value of the same @key is replaced. Children
- * that start later inherit it.
+ * Sets one value of the metadata. It replaces an earlier value of the same @key. Children that are
+ * started later inherit it.
  *
  * Since: 0.1
  */
@@ -1050,10 +1046,10 @@ lsobs_run_set_metadata (LsobsRun *self, const char *key, JsonNode *value)
 /**
  * lsobs_run_set_metadata_string:
  * @self: a run
- * @key: a name, such as `thread_id`
- * @value: what it stands for
+ * @key: the name of the metadata, such as `thread_id`
+ * @value: the value
  *
- * Sets a piece of metadata that is text, as lsobs_run_set_metadata() does.
+ * Sets a string in the metadata, as lsobs_run_set_metadata() does.
  *
  * Since: 0.1
  */
@@ -1083,17 +1079,16 @@ set_extra_metadata (LsobsRun *self, JsonObject *metadata)
 /**
  * lsobs_run_set_extra:
  * @self: a run
- * @key: a name, such as `invocation_params`
- * @value: (nullable): what it stands for
+ * @key: the name of the member, such as `invocation_params`
+ * @value: (nullable): the value; %NULL is sent as null
  *
- * Sets a member of `extra`, where the service keeps metadata and other details of
- * a run. It replaces an earlier value of the same @key. Children do not inherit it.
+ * Sets a member of `extra`, where the service keeps the metadata and other details of a run. It
+ * replaces an earlier value of the same @key. Children do not inherit it.
  *
- * Two names have a meaning of their own, and their values must be objects; others are
- * counted by %LSOBS_COUNTER_DROPPED_NOTES. The members of `metadata` are set as
- * lsobs_run_set_metadata() does. Those of `runtime` are added to the details of
- * the program that lsobs sends (such as `sdk` and `platform`), and replace those of
- * the same name.
+ * Two names are special. Their values must be objects; other values are dropped, and counted by
+ * %LSOBS_COUNTER_DROPPED_NOTES. The members of `metadata` are set as lsobs_run_set_metadata() does.
+ * The members of `runtime` are added to the details of the program that lsobs sends, such as `sdk`
+ * and `platform`, and replace those of the same name.
  *
  * Since: 0.1
  */
@@ -1135,11 +1130,11 @@ lsobs_run_set_extra (LsobsRun *self, const char *key, JsonNode *value)
 /**
  * lsobs_run_set_thread_id:
  * @self: a run
- * @thread_id: what the runs of one conversation have in common
+ * @thread_id: the id of the conversation, which is the same for all its runs
  *
- * Tells which conversation the run belongs to, by the piece of metadata `thread_id`.
- * The service shows the traces of a conversation together. Children that start later
- * inherit it, so that it is best set on the root before anything else.
+ * Sets the conversation that the run belongs to, as the metadata `thread_id`. The service shows the
+ * traces of a conversation together. Children that are started later inherit it: set it on the root
+ * run before you start children.
  *
  * Since: 0.1
  */
@@ -1155,15 +1150,14 @@ lsobs_run_set_thread_id (LsobsRun *self, const char *thread_id)
 /**
  * lsobs_run_add_event:
  * @self: a run
- * @name: what happens, in any word
- * @details: (nullable): more about it, as an object; members called `name` and
- *   `time` are left out
+ * @name: the name of the event, any word
+ * @details: (nullable): an object with details, whose members `name` and `time` are left out
  *
- * Adds an event that happens now.
+ * Adds an event with the current time.
  *
- * The name `new_token` has a meaning of its own: from the first such event the service
- * sees how long it took until a model began to answer. It may be added with every token;
- * only the first is sent, and without details, which would be a part of the outputs.
+ * The name `new_token` is special: from the first such event, the service computes the time to the
+ * first token. You can add it for each token; only the first one is sent, without its details,
+ * which would be a part of the outputs.
  *
  * Since: 0.1
  */
@@ -1207,10 +1201,10 @@ lsobs_run_add_event (LsobsRun *self, const char *name, JsonNode *details)
 /**
  * lsobs_run_add_text_event:
  * @self: a run
- * @message: what happens
+ * @message: the text of the event
  *
- * Adds an event that happens now, in free text: it is called `event`, which has the
- * text as its `message`.
+ * Adds an event with the current time and a text: its name is `event`, and its member `message` is
+ * the text.
  *
  * Since: 0.1
  */
@@ -1238,14 +1232,14 @@ lsobs_run_add_text_event (LsobsRun *self, const char *message)
 /**
  * lsobs_run_set_serialized:
  * @self: a run of the type %LSOBS_RUN_TYPE_LLM or %LSOBS_RUN_TYPE_PROMPT
- * @serialized: a description of the model or the prompt, as an object; its member
- *   `graph` is left out
+ * @serialized: an object that describes the model or the prompt; its member `graph` is left out
  *
- * Tells how the model or the prompt is made. It goes with the start of the run, so that
- * it is best set at once: what comes when that has left is counted by
- * %LSOBS_COUNTER_DROPPED_NOTES, as is what is no object, or of a run of another type.
+ * Sets the description of the model or the prompt. It is sent with the start of the run: call this
+ * function immediately after the start. If the start was sent already, if @serialized is not an
+ * object, or if the run has another type, the value is dropped, and counted by
+ * %LSOBS_COUNTER_DROPPED_NOTES.
  *
- * It is left out when #LsobsConfig:hide-inputs or #LsobsConfig:hide-metadata is set.
+ * The description is left out if #LsobsConfig:hide-inputs or #LsobsConfig:hide-metadata is %TRUE.
  *
  * Since: 0.1
  */
@@ -1273,10 +1267,9 @@ lsobs_run_set_serialized (LsobsRun *self, JsonNode *serialized)
  * @example_id: the id of an example of a data set, a UUID
  * @error: return location for a #GError, or %NULL
  *
- * Tells which example of a data set the run was made with, for evaluations.
+ * Sets the example of a data set that the run belongs to, for evaluations.
  *
- * Returns: %TRUE on success; %FALSE with %LSOBS_ERROR_INVALID_VALUE if @example_id is no
- *   UUID
+ * Returns: %TRUE on success, or %FALSE with %LSOBS_ERROR_INVALID_VALUE if @example_id is not a UUID
  *
  * Since: 0.1
  */
@@ -1322,31 +1315,31 @@ attach (LsobsRun *self, LsobsAttachment *attachment)
 /**
  * lsobs_run_add_attachment:
  * @self: a run
- * @name: a name of 1 to 100 bytes of UTF-8. Letters and digits of any script, spaces, hyphens
- *   and underscores are sent as they are; an underscore takes the place of any other
- *   character: `shot.png` becomes `shot_png`
- * @mime_type: (nullable): what kind of file it is, such as `image/png`; with %NULL, or
- *   with what is no such type, it is sent as `application/octet-stream`
- * @data: the contents; they are referenced, not copied
+ * @name: a name of 1 to 100 bytes of UTF-8. Letters and digits of any script, spaces, hyphens and
+ *   underscores are sent unchanged; each other character becomes an underscore: `shot.png` becomes
+ *   `shot_png`
+ * @mime_type: (nullable): the media type of the file, such as `image/png`; with %NULL, or with a
+ *   text that is not a media type, it is sent as `application/octet-stream`
+ * @data: the contents; the run keeps a reference and does not copy them
  * @error: return location for a #GError, or %NULL
  *
- * Adds a file, such as an image that a model was shown. One of the same name that has
- * not left yet is replaced. It goes with the start of the run if that still waits, or
- * else with its end; children do not inherit it.
+ * Adds an attachment, such as an image that a model gets. It replaces an attachment of the same
+ * name that was not sent yet. It is sent with the start of the run if that is still in the queue,
+ * and otherwise with the end. Children do not inherit it.
  *
- * Attachments are sent as they are: nothing in them is redacted or cut. A hundred of
- * them may wait with a run, and #LsobsConfig:max-queue-bytes of all runs for an end;
- * those of a run that is let go without an end are dropped. When a run is
- * larger than a request may be, its attachments go first, the largest first of all; a
- * service that still finds it too large gets none of them. Some services take no
- * attachments, see #LsobsIngestMode. All that are left out are counted by
- * %LSOBS_COUNTER_DROPPED_ATTACHMENTS.
+ * Attachments are sent unchanged: they are not redacted and not cut. A run can have 100 attachments
+ * that are not sent yet. The attachments of all runs that wait for an end can have
+ * #LsobsConfig:max-queue-bytes. If the last reference to a run is dropped before it ends, its
+ * attachments are dropped. If a run is larger than a request may be, attachments are left out, the
+ * largest one first. If the service still finds the run too large, all of them are left out. Some
+ * services accept no attachments, see #LsobsIngestMode. %LSOBS_COUNTER_DROPPED_ATTACHMENTS counts
+ * all attachments that are left out.
  *
- * Fails with %LSOBS_ERROR_INVALID_ATTACHMENT when the name cannot be sent, and with
- * %LSOBS_ERROR_TOO_LARGE when there is no room for the contents, or when they are
- * more than #LsobsConfig:max-batch-bytes.
+ * Fails with %LSOBS_ERROR_INVALID_ATTACHMENT if the name cannot be sent, and with
+ * %LSOBS_ERROR_TOO_LARGE if there is no room for the contents, or if they have more than
+ * #LsobsConfig:max-batch-bytes.
  *
- * Returns: %TRUE unless it was refused; after the end of the run it is ignored
+ * Returns: %TRUE if the attachment is not refused; after the end of the run, it is ignored
  *
  * Since: 0.1
  */
@@ -1387,10 +1380,10 @@ lsobs_run_add_attachment (LsobsRun *self,
  * @self: a run
  * @key: what the feedback is about, such as `helpful`
  *
- * Makes feedback to a run, which may have ended already. Fill it, and add it with
+ * Creates feedback to a run, which may have ended. Set its values, and add it with
  * lsobs_observer_add_feedback().
  *
- * Returns: (transfer full): feedback that names the run
+ * Returns: (transfer full): new feedback with the ids of the run
  *
  * Since: 0.1
  */
@@ -1407,17 +1400,17 @@ lsobs_run_new_feedback (LsobsRun *self, const char *key)
  * lsobs_run_add_feedback:
  * @self: a run
  * @key: what the feedback is about, such as `helpful`
- * @score: a finite number; four decimals of it are sent
- * @comment: (nullable): what there is to say about it
+ * @score: a finite number, which is sent with four decimals
+ * @comment: (nullable): a comment, or %NULL for none
  * @error: return location for a #GError, or %NULL
  *
- * Adds feedback to a run, which may have ended already. For more than a score and a
- * comment, see lsobs_run_new_feedback().
+ * Adds feedback with a score and a comment to a run, which may have ended. For other values, call
+ * lsobs_run_new_feedback().
  *
- * Fails with %LSOBS_ERROR_INVALID_FEEDBACK when the key is empty or longer than 180
- * characters, or the score is no finite number.
+ * Fails with %LSOBS_ERROR_INVALID_FEEDBACK if the key is empty or longer than 180 characters, or if
+ * the score is not a finite number.
  *
- * Returns: %TRUE if the feedback was taken, or the sampler has left the trace out
+ * Returns: %TRUE if the feedback is accepted, or if the sampler has left the trace out
  *
  * Since: 0.1
  */
@@ -1467,12 +1460,12 @@ set_default_model_type (LsobsRun *self)
 /**
  * lsobs_run_set_model:
  * @self: a run of the type %LSOBS_RUN_TYPE_LLM
- * @provider: (nullable): who offers the model, such as `openai`, `anthropic`, `azure`,
+ * @provider: (nullable): the provider of the model, such as `openai`, `anthropic`, `azure`,
  *   `amazon_bedrock` or `google_vertexai`
- * @model_name: the name of the model, as the provider has it
+ * @model_name: the name of the model, as the provider calls it
  *
- * Tells which model was called. The service computes costs by it. The model counts as
- * one that chats, unless lsobs_run_set_model_type() has said or says otherwise.
+ * Sets the model that the run calls, from which the service computes costs. The type of the model
+ * is `chat`, unless lsobs_run_set_model_type() sets another type, before or after this call.
  *
  * Since: 0.1
  */
@@ -1493,9 +1486,9 @@ lsobs_run_set_model (LsobsRun *self, const char *provider, const char *model_nam
 /**
  * lsobs_run_set_model_type:
  * @self: a run of the type %LSOBS_RUN_TYPE_LLM
- * @model_type: `chat` for a model that takes messages, `llm` for one that completes text
+ * @model_type: `chat` for a model that takes messages, or `llm` for a model that completes text
  *
- * Tells what kind of model was called.
+ * Sets the type of the model that the run calls.
  *
  * Since: 0.1
  */
@@ -1679,19 +1672,19 @@ write_params (LsobsBuffer *out, JsonNode *node, guint depth)
  * @self: a run of the type %LSOBS_RUN_TYPE_LLM
  * @params: an object with the parameters of the call, such as the request itself
  *
- * Tells how the model was called. `temperature`, the limit of tokens (`max_tokens` and
- * what else providers call it) and the stop words (`stop`, `stop_sequences`) become the
- * metadata `ls_temperature`, `ls_max_tokens` and `ls_stop`; all other members are sent as
+ * Sets the parameters of the call of a model. `temperature`, the limit of tokens (`max_tokens` and
+ * the names of other providers) and the stop words (`stop`, `stop_sequences`) become the metadata
+ * `ls_temperature`, `ls_max_tokens` and `ls_stop`. All other members become the metadata
  * `ls_invocation_params`.
  *
- * Left out is what belongs to the inputs of the run (`messages`, `prompt`, `input`,
- * `contents`, `system` and the like), so that it is not sent twice, nor past what hides
- * inputs; and at any depth what is called like a secret, such as `api_key` or
- * `Authorization`, or begins as the value of such a header does. Of the addresses in the
- * rest, users, passwords and queries are left out, and tokens that begin like those of
- * well-known services become `[SECRET_DETECTED]`.
+ * Members that belong to the inputs of the run (such as `messages`, `prompt`, `input`, `contents`
+ * and `system`) are left out, so that they are not sent twice, and not sent if inputs are hidden.
+ * At any depth, members are left out whose names are those of secrets, such as `api_key` or
+ * `Authorization`, or whose values begin as the value of such a header. In the URLs of the other
+ * members, users, passwords and queries are left out, and tokens that begin as those of well-known
+ * services become `[SECRET_DETECTED]`.
  *
- * What is no object is ignored, and counted by %LSOBS_COUNTER_DROPPED_NOTES.
+ * If @params is not an object, the call does nothing, and %LSOBS_COUNTER_DROPPED_NOTES counts it.
  *
  * Since: 0.1
  */
@@ -1741,12 +1734,12 @@ lsobs_run_set_invocation_params (LsobsRun *self, JsonNode *params)
 /**
  * lsobs_run_set_usage:
  * @self: a run of the type %LSOBS_RUN_TYPE_LLM
- * @input_tokens: how many tokens went in, or -1 if it is not known
- * @output_tokens: how many tokens came out, or -1 if it is not known
- * @total_tokens: both, or -1 for the sum of the two
+ * @input_tokens: the number of input tokens, or -1 if it is not known
+ * @output_tokens: the number of output tokens, or -1 if it is not known
+ * @total_tokens: the number of all tokens, or -1 for the sum of the two
  *
- * Tells how many tokens the call of a model has used. For kinds of tokens and costs
- * there is lsobs_run_set_usage_metadata(); the later call of the two counts.
+ * Sets the numbers of tokens that the call of a model has used. For kinds of tokens and for costs,
+ * call lsobs_run_set_usage_metadata(). A later call of one of these functions replaces the values.
  *
  * Since: 0.1
  */
@@ -1769,10 +1762,10 @@ lsobs_run_set_usage (LsobsRun *self, gint64 input_tokens, gint64 output_tokens, 
 /**
  * lsobs_run_set_usage_metadata:
  * @self: a run of the type %LSOBS_RUN_TYPE_LLM
- * @usage: how many tokens were used, and what they cost
+ * @usage: the tokens and costs
  *
- * Tells what the call of a model has used, as the metadata `usage_metadata`. @usage may
- * be changed or freed at once.
+ * Sets the tokens and costs of the call of a model, as the metadata `usage_metadata`. The program
+ * can change or free @usage afterwards.
  *
  * Since: 0.1
  */
@@ -1793,14 +1786,13 @@ lsobs_run_set_usage_metadata (LsobsRun *self, LsobsUsage *usage)
 /**
  * lsobs_run_set_usage_from_response:
  * @self: a run of the type %LSOBS_RUN_TYPE_LLM or %LSOBS_RUN_TYPE_EMBEDDING
- * @response: (nullable): what a provider of models has answered: its whole response, or an
- *   event of a stream
+ * @response: (nullable): the response of a provider of models, or an event of a stream
  *
- * Tells what the call of a model has used, if @response tells it: see
- * lsobs_usage_new_from_json() for the forms that are known. It may be called with each event of
- * a stream: those without a usage change nothing.
+ * Sets the tokens and costs of the call of a model from @response. See lsobs_usage_new_from_json()
+ * for the formats that are known. You can call it for each event of a stream: events without a
+ * usage change nothing.
  *
- * Returns: %TRUE if there was a usage in @response
+ * Returns: %TRUE if @response has a usage
  *
  * Since: 0.1
  */
