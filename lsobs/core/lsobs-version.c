@@ -11,11 +11,17 @@
  * The macros have the version of the headers that a program was compiled with. The functions return
  * the version of the library that it runs with.
  *
- * If a program must compile with several versions, define these macros before you include the
- * header: |[<!-- language="C" --> #define LSOBS_VERSION_MIN_REQUIRED LSOBS_VERSION_0_1 #define
- * LSOBS_VERSION_MAX_ALLOWED LSOBS_VERSION_0_1 #include <lsobs/lsobs.h> ]| The compiler then warns
- * about symbols that were deprecated up to the first of these versions, and about symbols that are
- * newer than the second one.
+ * If a program must compile with several versions, define these macros before you include
+ * the header:
+ *
+ * |[<!-- language="C" -->
+ * #define LSOBS_VERSION_MIN_REQUIRED LSOBS_VERSION_0_1
+ * #define LSOBS_VERSION_MAX_ALLOWED  LSOBS_VERSION_0_1
+ * #include <lsobs/lsobs.h>
+ * ]|
+ *
+ * The compiler then warns about symbols that were deprecated up to the first of these versions, and
+ * about symbols that are newer than the second one.
  */
 
 /**
