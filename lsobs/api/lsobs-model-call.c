@@ -316,7 +316,7 @@ _lsobs_model_call_end (LsobsModelCall *self, guint status, const GError *error)
   end (self, status, error, error == NULL);
 }
 
-/* Ends the run with what has come, as the rest of the body is not read.
+/* Ends the run with the part of the answer that has arrived: the rest of the body is not read.
  * @error: (nullable): why not */
 void
 _lsobs_model_call_drop (LsobsModelCall *self, guint status, const GError *error)

@@ -167,8 +167,8 @@
 /* The key of the object data in which a GTask keeps its run. */
 #define TASK_RUN_KEY "lsobs-task-run"
 
-/* An entry of a thread's stack. The stack has a reference to it, and so has the program, if it is a
- * pusher: each may be gone first. */
+/* An entry of a thread's stack. The stack has a reference to it, and the program has another one if
+ * it is a pusher. Either of them may be freed first. */
 struct _LsobsRunPusher
 {
   gatomicrefcount ref_count;

@@ -147,7 +147,7 @@ is_error (JsonObject *object)
          g_strcmp0 (_lsobs_call_peek_string (object, "object"), "error") == 0;
 }
 
-/* Keeps what an object says went wrong.
+/* Keeps the error message in an object.
  * @is_named: whether it comes in an event with the name "error"
  * Returns: FALSE if it is no error */
 static gboolean

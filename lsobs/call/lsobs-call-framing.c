@@ -251,7 +251,8 @@ finish_value (LsobsCallFraming *self, const char *text, gsize len)
   finish_event (self);
 }
 
-/* An array at the top holds events. In it, and after it, what is no array or object is no event. */
+/* An array at the top level holds events. Inside and after it, only arrays and objects are
+ * events. */
 static void
 feed_json (LsobsCallFraming *self, const char *p, const char *end)
 {

@@ -265,7 +265,7 @@ _lsobs_join_has (LsobsJoin *self, const char *name)
   return child->text.len > 0 || count_children (child) > 0;
 }
 
-/* The element has come to its end. Unlike a member, this takes no room.
+/* The element has ended. Unlike a member, this needs no memory.
  * Returns: TRUE for the first time */
 gboolean
 _lsobs_join_finish (LsobsJoin *self)

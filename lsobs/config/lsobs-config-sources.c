@@ -170,8 +170,8 @@ propagate_for_variable (GError **error, GError *problem, const char *variable)
   g_set_error (error, problem->domain, problem->code, _ ("%s: %s"), variable, problem->message);
 }
 
-/* What a variable or a profile says makes no sense. If tracing is off, that is an error only when the
- * program turns it on.
+/* A value of a variable or a profile is not valid. If tracing is off, this is an error only when
+ * the program turns tracing on.
  * @setting: (nullable): that the value is for
  * @problem: (transfer full)
  * Returns: FALSE with @error if tracing is on */

@@ -1105,7 +1105,7 @@ notify_member (LsobsConfig *self, gconstpointer member)
 
 /* --- setting a value --- */
 
-/* What an outside source says about a setting, and makes no sense. */
+/* The error of a value that a variable or a profile has for a setting. */
 typedef struct
 {
   const LsobsSetting *setting; /* (nullable) NULL if it is about no single setting */
@@ -1121,7 +1121,7 @@ setting_error_free (gpointer data)
   g_free (self);
 }
 
-/* The value of @member is set, so that what was wrong with another value does not matter. */
+/* The program sets @member: an error of a variable or a profile for it is forgotten. */
 static void
 forget_problems (LsobsConfig *self, gconstpointer member)
 {
@@ -1590,7 +1590,7 @@ _lsobs_config_take_problem (LsobsConfig *self, const LsobsSetting *setting, GErr
   g_ptr_array_add (self->problems, kept);
 }
 
-/* Fails if tracing is on, and an outside source has said something that makes no sense. */
+/* Fails if tracing is on, and a variable or a profile has a value that is not valid. */
 gboolean
 _lsobs_config_check_problems (LsobsConfig *self, GError **error)
 {
@@ -3367,7 +3367,7 @@ lsobs_config_set_redact_func (LsobsConfig *self,
  *
  * Adds a replica: a service that receives a copy of each run. If there are replicas, they replace
  * #LsobsConfig:api-url and #LsobsConfig:api-key: nothing is sent to #LsobsConfig:api-url itself. A
- * config can have 16 replicas.
+ * config with more than 16 replicas is not valid.
  *
  * Each replica has its own queue, thread, retries and pauses: a failure of one does not delay the
  * others. A key is sent only to the replica that it was set for. A replica is another instance of
@@ -3422,7 +3422,7 @@ lsobs_config_clear_replicas (LsobsConfig *self)
  *
  * Gets the number of replicas that the program and the environment have added.
  *
- * Returns: the number of replicas, from 0 to 16; with 0, runs go to #LsobsConfig:api-url
+ * Returns: the number of replicas; with 0, runs go to #LsobsConfig:api-url
  *
  * Since: 0.1
  */

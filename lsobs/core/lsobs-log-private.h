@@ -17,7 +17,7 @@ void _lsobs_log_not_traced (const char *problem);
 /* The next three are written once in a process.
  * An incoming request names a trace, and the program does not trust that. */
 void _lsobs_log_untrusted_headers (void);
-/* @kind: a word for what a run does that is no type of the service's */
+/* @kind: the kind of a run that is not a run type of the service */
 void _lsobs_log_unknown_type (const char *kind);
 /* @path: of a file of profiles, or its name in the environment
  * @problem: what is wrong with it, translated */

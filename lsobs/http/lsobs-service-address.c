@@ -64,7 +64,8 @@ end_wait (ResolutionEntry *wait, GList *addresses, const GError *error)
   g_free (wait);
 }
 
-/* The threads of the parent do not run in a child, and what waits is the parent's. */
+/* The threads of the parent process do not run in a child. The callers that wait are in the
+ * parent. */
 static void
 leave_parent_unlocked (void)
 {

@@ -601,7 +601,7 @@ _lsobs_service_refuses_compression (LsobsService *self)
   return self->compression_refused;
 }
 
-/* The service refuses compressed requests, whatever /info says. */
+/* The service refuses compressed requests, even if /info offers a compression. */
 void
 _lsobs_service_refuse_compression (LsobsService *self)
 {

@@ -253,7 +253,7 @@ lsobs_run_event_get_parent_id (LsobsRunEvent *self)
  *
  * Gets the name of the run.
  *
- * Returns: (transfer none) (nullable): the name, or %NULL if an update has none
+ * Returns: (transfer none) (nullable): the name, or %NULL if it is not set
  *
  * Since: 0.1
  */

@@ -227,7 +227,7 @@ batch_spooled (gpointer data, gboolean spooled)
     }
   if (!spooled)
     _lsobs_queue_add_unspooled (spooled_batch->queue, records->len);
-  /* It may be sent at once, and the program is told of what is lost. */
+  /* It may be sent at once, and the program is told how many records are lost. */
   _lsobs_flush_source_arm (spooled_batch->waker, 0);
   g_source_unref (spooled_batch->waker);
   lsobs_batch_unref (spooled_batch->batch);
@@ -235,7 +235,7 @@ batch_spooled (gpointer data, gboolean spooled)
   g_free (spooled_batch);
 }
 
-/* Whether the service may accept later what is lost for @reason. */
+/* Whether the service may later accept a record that is lost for @reason. */
 static gboolean
 may_pass (LsobsDropReason reason)
 {
@@ -857,8 +857,8 @@ _lsobs_batcher_spool_overdue (LsobsBatcher *self, gint64 now, guint eighths)
   return now;
 }
 
-/* Loses the first record of the first batch of @batches. FALSE when that record does not count as
- * waiting. */
+/* Loses the first record of the first batch of @batches. Returns FALSE if that record does not
+ * count as queued. */
 static gboolean
 evict_first (LsobsBatcher *self, GQueue *batches, LsobsDropReason reason)
 {

@@ -67,8 +67,7 @@ _lsobs_dispatcher_new (GPtrArray *destinations,
   return self;
 }
 
-/* Takes no more records, and ends all sending. What another call has begun to stop already stays
- * as it is.
+/* Accepts no more records, and ends all sending. A stop that another call has begun is not changed.
  * @deadline: monotonic, µs: how long it may take to write what is left */
 void
 _lsobs_dispatcher_stop (LsobsDispatcher *self, gint64 deadline)
@@ -380,8 +379,8 @@ flush_clear (Flush *self)
   g_free (self->parts);
 }
 
-/* Has the records that wait now leave at once. FALSE when there are none; the waiter never
- * finishes then. */
+/* Sends the records that are queued at this moment at once. FALSE if there are none: the waiter
+ * then never finishes. */
 static gboolean
 flush_begin_part (Flush *self, guint i)
 {
@@ -1038,7 +1037,7 @@ peek_worker (ShutdownState *self, guint i)
   return ((LsobsPipeline *) g_ptr_array_index (self->pipelines, i))->worker;
 }
 
-/* Takes no more records, and has what waits leave at once.
+/* Accepts no more records, and sends the queued records at once.
  * @dispatchers: (element-type LsobsDispatcher): the caller keeps them alive
  * @timeout: ms, or negative for no limit */
 static void
@@ -1138,8 +1137,8 @@ shutdown_end (ShutdownState *self, LsobsFlushStats *stats, GError **error)
   return FALSE;
 }
 
-/* Takes no more records, sends what waits, and ends all sending, of all of them at the same time.
- * After the first call, only waits for what is still under way.
+/* Accepts no more records, sends the queued records, and ends all sending, for all dispatchers at
+ * the same time. Later calls only wait for the first one.
  * @dispatchers: (element-type LsobsDispatcher)
  * @timeout: ms, or negative for no limit */
 gboolean
@@ -1191,7 +1190,7 @@ _lsobs_dispatcher_shut_down_all (GPtrArray *dispatchers,
   return FALSE;
 }
 
-/* How long what waits is sent after the last reference has gone, in ms. */
+/* How long queued records are sent after the last unref, in ms. */
 gint64
 _lsobs_dispatcher_get_shutdown_timeout (LsobsDispatcher *self)
 {

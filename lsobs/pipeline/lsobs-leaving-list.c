@@ -535,7 +535,7 @@ add_lingering (LsobsWorker *worker)
   ensure_watch ();
 }
 
-/* Has @worker send what waits and stop then. Does not wait.
+/* Makes @worker send the queued records and stop then. Does not wait for it.
  * @deadline: monotonic, µs: when all sending ends
  * @stop_deadline: monotonic, µs: how long it may take after that to write what is left */
 void
@@ -619,7 +619,7 @@ _lsobs_leaving_stop_take_turn (LsobsLeavingStop *self)
   return found;
 }
 
-/* Waits until the workers have sent what waits, and begins to stop those that have not. Runs
+/* Waits until the workers have sent the queued records, and begins to stop the other ones. Runs
  * contexts of the program that this thread may run. */
 void
 _lsobs_leaving_stop_begin (LsobsLeavingStop *self)

@@ -938,8 +938,8 @@ _lsobs_queue_is_over_full (LsobsQueue *self, LsobsDropReason *reason)
   return over_full;
 }
 
-/* Has @waiter wait for all records of this moment, which leave at once. FALSE when there are
- * none; @waiter is not finished then. */
+/* Makes @waiter wait for all records that are queued at this moment, and sends them at once. FALSE
+ * if there are none: @waiter is then not finished. */
 gboolean
 _lsobs_queue_add_waiter (LsobsQueue *self, LsobsFlushWaiter *waiter)
 {

@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* A worker that no observer has any more leaves: it sends what waits, up to a deadline, and then
- * stops, and no thread waits for it. Thread-safe. */
+/* A worker leaves after the last unref of its observer: it sends the queued records until a
+ * deadline, and then stops. No thread waits for it. Thread-safe. */
 
 typedef void (*LsobsWorkerLeftFunc) (LsobsWorker *self);
 

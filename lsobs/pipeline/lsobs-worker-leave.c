@@ -26,7 +26,7 @@ new_waiter (GSource *alarm, gboolean patient)
   return waiter;
 }
 
-/* The service seems to be away: what waits is sent when it is back in time.
+/* The service seems to be away: the queued records are sent if it is back before the deadline.
  * Returns: FALSE if nothing waits */
 static gboolean
 wait_patiently (LsobsWorker *self, GSource *alarm)
@@ -55,7 +55,7 @@ leave_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Takes no more records. Called from any thread.
+/* Accepts no more records. Called from any thread.
  * @deadline: monotonic, µs: when all sending ends
  * @stop_deadline: monotonic, µs: how long it may take after that to write what is left
  * @left: called once, when the worker has stopped, in any thread
@@ -104,9 +104,9 @@ _lsobs_worker_begin_leave (LsobsWorker *self)
     }
 }
 
-/* Ends the time to leave now: nothing more is sent, and what waits is written to disk, if that is
- * configured. A thread that the budget has not started yet does so when it has. Called from any
- * thread. */
+/* Ends the time to leave now: no more records are sent, and the queued ones are written to disk, if
+ * that is configured. If the budget has not started the thread yet, the thread does this when it
+ * starts. Called from any thread. */
 void
 _lsobs_worker_hasten_leave (LsobsWorker *self)
 {

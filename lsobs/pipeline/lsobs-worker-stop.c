@@ -377,7 +377,7 @@ end_in_context (LsobsWorker *self, gint64 began)
     _lsobs_queue_write_off (self->queue, LSOBS_DROP_REASON_SHUTDOWN);
 }
 
-/* Returns after a bounded time, whatever the transport does.
+/* Returns after a bounded time, even if the transport never answers.
  * @began: monotonic, µs: when the stop began; the grace counts from there */
 void
 _lsobs_worker_end_stop (LsobsWorker *self, gint64 began)

@@ -144,8 +144,8 @@ _lsobs_worker_write_next (LsobsWorker *self)
   return written;
 }
 
-/* Waits until the transport has written what it was given. What it has not written then is lost.
- * Called from any thread, when the worker has stopped.
+/* Waits until the transport has written the batches that it was given. Batches that it has not
+ * written then are lost. Called from any thread, when the worker has stopped.
  * @deadline: monotonic, µs */
 void
 _lsobs_worker_wait_written (LsobsWorker *self, gint64 deadline)
@@ -365,8 +365,8 @@ _lsobs_worker_get_leave_deadline (LsobsWorker *self)
   return deadline;
 }
 
-/* Whether the worker's thread is to stop, whatever it does now. The context, which this thread runs,
- * cannot tell it meanwhile that the time to leave is over. */
+/* Whether the worker's thread must stop, also in the middle of its work. The thread runs the
+ * context, so no source of the context can tell it meanwhile that the time to leave is over. */
 static gboolean
 is_to_stop (gpointer user_data)
 {
@@ -631,7 +631,8 @@ _lsobs_worker_wake (LsobsWorker *self, LsobsWakeup wake)
                                                    self->settings->values.flush_interval * 1000);
 }
 
-/* Has what waits leave at once, even if the thread budget is used up: a flush waits for it. */
+/* Sends the queued records at once, even if the thread budget is used up: a flush waits for
+ * them. */
 void
 _lsobs_worker_wake_for_flush (LsobsWorker *self)
 {
@@ -810,7 +811,7 @@ _lsobs_worker_wait_stopped (LsobsWorker *self, gint64 deadline)
   return stopped;
 }
 
-/* Sends what waits; the caller has entered the state of that.
+/* Sends the queued records. The caller has entered the state for that.
  * @deadline: monotonic, µs: no attempt waits beyond it; G_MAXINT64 for no limit */
 void
 _lsobs_worker_begin_drain (LsobsWorker *self, gint64 deadline)
@@ -830,7 +831,7 @@ _lsobs_worker_begin_drain (LsobsWorker *self, gint64 deadline)
   _lsobs_mutex_unlock (&self->lock, LSOBS_LOCK_WORKER);
 }
 
-/* Takes no more records, and sends what waits. FALSE when that, or the stop, has begun already.
+/* Accepts no more records, and sends the queued ones. FALSE if this or the stop has begun already.
  * @deadline: as of _lsobs_worker_begin_drain() */
 gboolean
 _lsobs_worker_drain (LsobsWorker *self, gint64 deadline)

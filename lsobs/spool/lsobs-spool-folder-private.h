@@ -11,12 +11,12 @@ G_BEGIN_DECLS
 /* What a folder may hold. */
 typedef struct
 {
-  guint64 max_bytes; /* of all files */
-  guint64 max_files; /* G_MAXUINT64: no limit */
-  gint64 max_age;    /* µs: of files whose owner is known; G_MAXINT64: no limit */
-  gboolean
-      is_private; /* it belongs to this user, is no link, and has a subfolder of its own for the
-                        * ledger; otherwise, others list it, and it has nothing but traces */
+  guint64 max_bytes;   /* of all files */
+  guint64 max_files;   /* G_MAXUINT64: no limit */
+  gint64 max_age;      /* µs: of files whose owner is known; G_MAXINT64: no limit */
+  gboolean is_private; /* TRUE: the folder belongs to this user, is no symbolic link, and has a
+                        * subfolder for the ledger. FALSE: the folder has only traces, and
+                        * other programs list its files */
 } LsobsSpoolLimits;
 
 /* What is known of the files in a folder. */

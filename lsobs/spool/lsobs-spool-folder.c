@@ -367,8 +367,8 @@ write_ledger (LsobsSpoolFolder *self, OpenFolder *open_folder)
   return pwrite (open_folder->lock.fd, ledger, sizeof *ledger, 0) == (gssize) sizeof *ledger;
 }
 
-/* Reads the whole folder. Called with the ledger locked. What an invalid ledger says of the clock does
- * not count. */
+/* Reads the whole folder. Called with the ledger locked. The time in an invalid ledger is
+ * ignored. */
 static gboolean
 measure (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {

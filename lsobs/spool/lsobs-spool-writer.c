@@ -150,7 +150,8 @@ _lsobs_spool_writer_is_forked (LsobsSpoolWriter *self)
 
 /* --- the disk: in the thread --- */
 
-/* A file that is sent later is compressed, whatever the service accepts: what sends it looks.
+/* A file that is sent later is always compressed. The sender of the file checks what the service
+ * accepts.
  * @trace: (inout)
  * @in_time: the disk keeps up */
 static void
@@ -237,7 +238,7 @@ log_problem (LsobsSpoolWriter *self, int problem)
     g_message (_ ("Lost traces cannot be kept in %s: %s"), self->folder->path, explain (problem));
 }
 
-/* The spool does not take what is lost now. Called without the lock. */
+/* The spool does not take the trace, which is lost then. Called without the lock. */
 static void
 pass_on (LsobsSpoolWriter *self, QueuedTrace *queued)
 {

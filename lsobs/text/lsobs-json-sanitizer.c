@@ -241,8 +241,8 @@ write_string (LsobsBuffer *out,
               const LsobsSanitizeOptions *options,
               ScratchBuffers *scratch)
 {
-  /* Decoding makes no string longer that is not broken. If the raw bytes are within the limit,
-   * so is the text. */
+  /* Decoding makes a valid string never longer. If the raw bytes are within the limit, so is the
+   * text. */
   gboolean short_enough = options->max_string_bytes == 0 || len <= options->max_string_bytes;
   const char *text;
   gsize text_len = len;

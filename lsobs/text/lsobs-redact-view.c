@@ -8,8 +8,8 @@
 #include "lsobs/text/lsobs-redact-rule-private.h"
 #include "lsobs/text/lsobs-redact-view-private.h"
 
-/* Stands for what has been replaced in the original text: U+FFFF, which is no character. So no
- * rule is applied again to what another one, or itself, has put there. */
+/* The mark for text that was replaced in the original text: U+FFFF, which is not a character. So no
+ * rule is applied to a replacement. */
 #define REPLACED "\xef\xbf\xbf"
 
 void

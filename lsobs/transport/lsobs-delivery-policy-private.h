@@ -49,7 +49,7 @@ typedef struct
   const char *name;
   gboolean retry;  /* the client sends the same request again, after a delay */
   gboolean unsure; /* the service may have processed the request */
-  gboolean split;  /* the worker halves the batch until the bad record stands alone */
+  gboolean split;  /* the worker halves the batch until only the bad record is left */
   LsobsDeliveryAction action;
   LsobsState state;        /* of the exporter afterwards; OK: the service is well */
   LsobsError code;         /* of the error that the client gives to the worker */

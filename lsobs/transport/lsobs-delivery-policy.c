@@ -410,7 +410,7 @@ _lsobs_delivery_policy_next_delay (const LsobsRetryState *retry, double chance, 
   return delay;
 }
 
-/* A wait that ends after the deadline of a shutdown would lose what waits. It ends halfway to the
+/* A wait that ends after the deadline of a shutdown would lose the records. It ends halfway to the
  * deadline instead: one last chance, at the same time for all waits.
  * @until: the end of the wait; all times are monotonic, in µs
  * @end: the deadline

@@ -13,8 +13,8 @@ typedef struct
 {
   LsobsSettings *settings; /* (unowned) */
   LsobsCounters *counters; /* (unowned) */
-  const int *abandoned;    /* (unowned) (atomic) (nullable) gboolean: the record does not count any
-                            * more, so the function is not called for the rest of it */
+  const int *abandoned;    /* (unowned) (atomic) (nullable) gboolean: the record is lost already,
+                            * so the function is not called for its other fields */
 } LsobsRecordHook;
 
 void _lsobs_record_hook_run (const LsobsRecordHook *self, LsobsRecord *record);

@@ -14,7 +14,7 @@
 /* Far more than the service takes: stops at values that contain themselves. */
 #define MAX_BYTES (64 * 1024 * 1024)
 
-/* Whether the record does not count any more, so that no more of it is looked at. */
+/* Whether the record is lost already, so that its other fields are not processed. */
 static gboolean
 is_abandoned (const LsobsRecordHook *self)
 {
