@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* What the binding of a language tells about the calling thread. */
+/* What the function of a binding returns for the calling thread. */
 typedef enum
 {
   LSOBS_BINDING_HOOK_CONTEXT, /* an LsobsRunContextFunc */

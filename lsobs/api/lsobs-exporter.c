@@ -141,8 +141,8 @@ new_dispatcher (LsobsExporter *self)
   return dispatcher;
 }
 
-/* Makes what lasts over a fork() usable in the child. Runs in one thread, before any other uses
- * the new dispatcher. */
+/* Prepares the objects that a child process keeps after a fork(). Runs in one thread, before
+ * another thread uses the new dispatcher. */
 static void
 renew (LsobsExporter *self)
 {
@@ -512,7 +512,7 @@ shutdown_in_thread (GTask *task,
     g_task_return_error (task, error);
 }
 
-/* Called in the context of the task, for the caller of which the waiting ends. */
+/* Called in the context of the task. The wait of its caller ends. */
 static gboolean
 shutdown_cancelled_cb (GCancellable *cancellable G_GNUC_UNUSED, gpointer user_data)
 {
@@ -544,8 +544,8 @@ shut_down_cb (GObject *source G_GNUC_UNUSED, GAsyncResult *result, gpointer user
     g_task_return_error (task, error);
 }
 
-/* Whether a shutdown has something to wait for: without tracing, only what the observer has replaced
- * does. */
+/* Whether a shutdown must wait: without tracing, only for exporters that the observer has
+ * replaced. */
 static gboolean
 may_block (LsobsExporter *self)
 {
@@ -554,7 +554,7 @@ may_block (LsobsExporter *self)
   return self->settings->values.tracing_enabled || dispatchers->len > 1;
 }
 
-/* Runs the shutdown in a thread, which goes on after a cancellation. */
+/* Runs the shutdown in a thread, which continues after a cancellation. */
 static void
 start_shutdown (GTask *task)
 {

@@ -60,7 +60,7 @@ take_cancellable (LsobsResponseStream *self, GCancellable *cancellable)
     g_set_object (&self->cancellable, cancellable);
 }
 
-/* The program wants no more: the call ends with what has come. */
+/* The program reads no more: the call ends with the bytes that have arrived. */
 static void
 end_early (LsobsResponseStream *self)
 {

@@ -100,8 +100,9 @@ struct _LsobsConfig
   LsobsOrigin agent_origin;
   LsobsOrigin project_origin;
   const char *project_variable; /* (nullable) static: the variable that names the project */
-  GPtrArray *problems;          /* (owned) (element-type SettingError) with what was read
-                                 * while tracing was off: errors if it is turned on */
+  GPtrArray *problems;          /* (owned) (element-type SettingError): values that are not
+                                 * valid, and were read while tracing was off: errors if it is
+                                 * turned on */
 
   /* For tests that cannot wait; without properties. */
   gint64 first_pause; /* ms */

@@ -26,7 +26,8 @@ typedef struct
   GPtrArray *names; /* (owned) (element-type utf8) of files, the oldest first */
   char *last_name;  /* (owned) (nullable) of the last file in names, if there are more */
   guint next;       /* index of the next file in names */
-  guint n_fresh;    /* of names: on the others, which come last, the service has failed */
+  guint n_fresh;    /* the number of names before those on which the service has failed, which
+                     * come last */
   char *isolated;   /* (owned) (nullable) the file on which the service failed, perhaps because of
                      * its content, since it took another one */
   gboolean probe;   /* a recent file shows whether it was because of that */

@@ -96,8 +96,8 @@ _lsobs_replay_list_read (LsobsReplayList *self)
   return problem != 0 ? problem : list_files (self);
 }
 
-/* A file has failed: a recent one comes next, which the service takes if it is well. While nothing is
- * delivered, each replay tries another one. */
+/* A file has failed. A recent file comes next: the service accepts it unless the service itself
+ * fails. While no file is delivered, each replay tries another one. */
 static void
 put_probe_next (LsobsReplayList *self)
 {
@@ -165,7 +165,8 @@ _lsobs_replay_list_count_failures (LsobsReplayList *self)
   return _lsobs_replay_history_count (self->history, _lsobs_replay_list_peek_name (self));
 }
 
-/* The service has taken records, or has refused them: what it failed on before is bad. */
+/* The service has accepted or refused records, so it works: the files on which it failed before are
+ * bad. */
 void
 _lsobs_replay_list_note_well (LsobsReplayList *self)
 {

@@ -10,8 +10,8 @@ G_BEGIN_DECLS
 typedef enum
 {
   LSOBS_REPLAY_DIRECTORY, /* all files of a directory that this process may send */
-  LSOBS_REPLAY_SPOOL,     /* the files of the spool that this process may send; what the service
-                           * refuses for good is removed */
+  LSOBS_REPLAY_SPOOL,     /* the files of the spool that this process may send; records that the
+                           * service refuses are removed */
   LSOBS_REPLAY_QUIETLY    /* the same, unasked: does not wait for another replay of the spool */
 } LsobsReplayMode;
 

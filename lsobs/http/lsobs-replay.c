@@ -123,7 +123,8 @@ peek_name (Replay *replay)
 
 /* --- bad files --- */
 
-/* The service has taken records, or has refused them: what it failed on before is bad. */
+/* The service has accepted or refused records, so it works: the records on which it failed before
+ * are bad. */
 static void
 note_well (Replay *replay)
 {
@@ -393,8 +394,8 @@ removed_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   start_next_file (task);
 }
 
-/* The whole file was sent. What the service has refused for good does not become better: in a spool,
- * it is lost; otherwise, the file stays. */
+/* The whole file was sent. Records that the service has refused will be refused again: in a spool,
+ * they are lost; in another folder, the file stays. */
 static void
 finish_file (GTask *task)
 {
@@ -438,7 +439,8 @@ keep (GTask *task, GError *error, gboolean missing)
   g_debug ("%s stays: %s", peek_name (replay), error->message);
   if (missing)
     g_hash_table_add (replay->missing, g_strdup (replay->trace->endpoint));
-  /* A service may fail on what is in one file: another one shows whether it is well. */
+  /* A service may fail because of the content of one file: another file shows whether the service
+   * works. */
   if (suspicious ? !_lsobs_replay_list_isolate (&replay->list) : !missing && !is_about_one (policy))
     {
       finish (task, error);
@@ -780,8 +782,8 @@ start_body (GTask *task)
     start_attempt (task);
 }
 
-/* Whether the body may be sent as it is in the file. A directory has what was to be sent to a service
- * that takes it; the spool compresses whatever the service takes. */
+/* Whether the body may be sent as it is in the file. In a directory of lost batches, it has a
+ * compression that the service accepts. In a spool, it is always compressed. */
 static gboolean
 may_send_encoded (Replay *replay)
 {

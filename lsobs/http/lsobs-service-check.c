@@ -291,7 +291,7 @@ put_answer (CheckData *check, LsobsAnswer *answer, const GError *error)
         json_object_set_boolean_member (step, "found", has_element (answer->text));
       break;
     case STEP_INGEST:
-      /* The service refuses what is in the request, and not who sends it. */
+      /* The service refuses the content of the request, and not its sender. */
       if (error != NULL && error->code == LSOBS_ERROR_REJECTED)
         error = NULL;
       put_step (check, "ingest", answer->status, error);
