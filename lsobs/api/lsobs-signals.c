@@ -41,17 +41,18 @@
  *   of `SIGINT`.
  * - A handler that is installed later, with `sigaction ()`, g_unix_signal_add() or
  *   `signal.signal ()` of Python, replaces the handler of lsobs. If the program removes it, the
- *   signal has its default action: neither g_source_remove() of the last source of g_unix_signal_add() nor
- *   `signal.signal ()` with `SIG_DFL` or with the handler that it returned before restores the
- *   handler of lsobs. Call lsobs_install_signal_handlers() again then. A handler that is installed
- *   with `sigaction ()` may call the handler of lsobs, as some crash reporters do.
+ *   signal has its default action: neither g_source_remove() of the last source of
+ *   g_unix_signal_add() nor `signal.signal ()` with `SIG_DFL` or with the handler that it returned
+ *   before restores the handler of lsobs. Call lsobs_install_signal_handlers() again then. A
+ *   handler that is installed with `sigaction ()` may call the handler of lsobs, as some crash
+ *   reporters do.
  *
  * If all threads block a signal, for `sigwait ()` or `signalfd ()`, no handler is called.
  *
  * After a `fork ()`, a signal ends the child immediately, as without lsobs, until the child uses an
  * observer; then lsobs handles the signal as in the parent. A program that is started with
- * `exec ()` has the default actions. The first process of a container ignores signals with the default
- * action: lsobs ends it with the exit status 128 plus the number of the signal.
+ * `exec ()` has the default actions. The first process of a container ignores signals with the
+ * default action: lsobs ends it with the exit status 128 plus the number of the signal.
  */
 
 static const int default_signals[] = { SIGTERM, SIGINT, SIGHUP };
