@@ -128,6 +128,16 @@ give_back_all (gpointer data)
   self->n_loaded = 0;
 }
 
+/* Called when the thread gets its first free slab. */
+static inline void
+register_thread (ThreadSlabs *self)
+{
+  if (G_LIKELY (self->is_registered))
+    return;
+  self->is_registered = TRUE;
+  g_private_set (&end_of_thread, self);
+}
+
 /* Returns: (transfer full): LSOBS_SLAB_SIZE bytes with any contents, for _lsobs_slab_free() */
 gpointer
 _lsobs_slab_alloc (void)
@@ -140,6 +150,7 @@ _lsobs_slab_alloc (void)
       slab = self->full != NULL ? g_steal_pointer (&self->full) : take_magazine ();
       if (slab == NULL)
         return g_malloc (LSOBS_SLAB_SIZE);
+      register_thread (self);
       self->n_loaded = MAGAZINE_LEN;
     }
   self->loaded = slab->next;
@@ -161,11 +172,7 @@ _lsobs_slab_free (gpointer memory)
       self->full = g_steal_pointer (&self->loaded);
       self->n_loaded = 0;
     }
-  if (G_UNLIKELY (!self->is_registered))
-    {
-      self->is_registered = TRUE;
-      g_private_set (&end_of_thread, self);
-    }
+  register_thread (self);
   slab->next = self->loaded;
   self->loaded = slab;
   self->n_loaded++;
