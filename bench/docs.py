@@ -52,7 +52,7 @@ def describe(machine):
 def make_table(result):
     lines = ['    <informaltable>', '      <tgroup cols="6">',
              '        <thead><row><entry>Row</entry><entry>Figure</entry><entry>Measured</entry>'
-             '<entry>Beside, in the same rounds</entry><entry>Goal</entry><entry>Reached</entry></row></thead>',
+             '<entry>Control</entry><entry>Goal</entry><entry>Reached</entry></row></thead>',
              '        <tbody>']
     for row in result['rows']:
         verdict = VERDICTS.get(row['verdict'], row['verdict'])
@@ -65,9 +65,8 @@ def make_table(result):
 
 def make_guide(result):
     return f'''    <para>
-      These are medians of {describe(result['machine'])}, with payloads that are made up of messages of a
-      chat. Times differ by a factor of three between machines, and with what they do beside; counts and
-      ratios do not.
+      These are medians on {describe(result['machine'])}. The payloads are messages of a chat. Times differ by a
+      factor of three between machines, and with their load; counts and ratios do not.
     </para>
 {make_table(result)}
 '''
