@@ -837,7 +837,7 @@ test_delete (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   again = g_strdup_printf ("delete --database='%s'", fixture->database);
   assert_fails (fixture, 2, again, "--project");
   wrong = g_strdup_printf ("delete x --database='%s'", fixture->database);
-  assert_fails (fixture, 1, wrong, "“x” is no id");
+  assert_fails (fixture, 1, wrong, "“x” is not the id");
 }
 
 #define ADD(path, data, func) \

@@ -250,7 +250,7 @@ test_hostile_names (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
               "\",\"name\":\"a\",\"file\":\"../in\"}\n");
   g_assert_cmpint (run (fixture, "import -d '@F/b.db' -a '@F/files' '@F/in'", NULL, &errors), ==,
                    1);
-  g_assert_nonnull (strstr (errors, "line 1: “../in” is no name"));
+  g_assert_nonnull (strstr (errors, "line 1: “../in” is not the name"));
 }
 
 /* One bad line is refused alone, and told with its number; lines without a kind are runs. */

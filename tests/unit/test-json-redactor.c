@@ -67,8 +67,8 @@ test_redactor_bad_pattern (void)
 
 /* Patterns that would take from seconds to ages on a text of a's. */
 static const char *const catastrophic_patterns[] = {
-  "(a+)+$",    "(a|aa)+$",       "(a|a)*[xy]",    "(?:a|b)*[cd]",     "a*[bc]",
-  "(a*)*[bc]", "(?:a?){30}[bc]", "(.*a){12}[bc]", "(a+)(a+)(a+)[bc]", "(.*)?[bc]",
+  "(a+)+$",         "(a|aa)+$",      "(a|a)*[xy]",       "(?:a|b)*[cd]", "(a*)*[bc]",
+  "(?:a?){30}[bc]", "(.*a){12}[bc]", "(a+)(a+)(a+)[bc]", "(.*)?[bc]",
 };
 
 static void
@@ -116,6 +116,7 @@ test_redactor_long_text (gconstpointer data)
 static const char *const harmless_patterns[] = {
   "fox",
   "[a-z]+@[a-z]+",
+  "a*[bc]",
   "\\bfox\\b",
   "(?i)FOX|DOGS",
   "[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\\.[A-Za-z]{2,}",
