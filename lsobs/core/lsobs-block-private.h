@@ -5,30 +5,41 @@
 
 G_BEGIN_DECLS
 
+/* Whether blocks that are given back are kept. */
+#if defined(__SANITIZE_ADDRESS__)
+# define LSOBS_BLOCK_POOLED 0
+#elif defined(__has_feature)
+# if __has_feature(address_sanitizer)
+#  define LSOBS_BLOCK_POOLED 0
+# endif
+#endif
+#ifndef LSOBS_BLOCK_POOLED
+# define LSOBS_BLOCK_POOLED 1
+#endif
+
 /* Larger blocks are not kept. */
 #define LSOBS_BLOCK_MAX_SIZE (4 * 1024 * 1024)
 
-/* A piece of memory for what is written once and then only read. The last reference may be dropped by
- * any thread. */
-typedef struct _LsobsBlock LsobsBlock;
+/* The most bytes that are kept in a process: while records are sent, and when nothing waits. */
+#define LSOBS_BLOCK_MAX_POOL_BYTES  (32 * 1024 * 1024)
+#define LSOBS_BLOCK_IDLE_POOL_BYTES (512 * 1024)
 
 /* Where the next text of a row goes, one after the other in the same block. A plain value, used by one
  * thread at a time. */
 typedef struct
 {
-  LsobsBlock *block; /* (owned) (nullable) */
-  gsize used;        /* of its bytes */
+  char *block; /* (owned) (nullable) */
+  gsize used;  /* of its bytes */
 } LsobsBlockRow;
 
-LsobsBlock *_lsobs_block_new (gsize size);
-void _lsobs_block_unref (LsobsBlock *self);
-char *_lsobs_block_peek_data (LsobsBlock *self);
-GBytes *_lsobs_block_free_to_bytes (LsobsBlock *self, gsize len);
+char *_lsobs_block_new (gsize size, gsize *allocated);
+void _lsobs_block_unref (gpointer block);
+GBytes *_lsobs_block_free_to_bytes (char *block, gsize len);
 void _lsobs_block_trim (void);
+void _lsobs_block_clear (void);
+gsize _lsobs_block_get_pool_bytes (void);
 
 GBytes *_lsobs_block_row_add (LsobsBlockRow *self, const char *text, gsize len);
 void _lsobs_block_row_clear (LsobsBlockRow *self);
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsBlock, _lsobs_block_unref)
 
 G_END_DECLS

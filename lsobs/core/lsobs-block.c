@@ -1,199 +1,341 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "lsobs/core/lsobs-block-private.h"
 
-/* Encoded records and request bodies come and go with each batch. The allocator of the C library
- * gives such memory back to the kernel each time, which has to clear all of its pages for the next
- * batch. So free blocks are kept for the next ones.
+/* Memory for payloads, encoded records and request bodies: blocks of many sizes, kept in a pool.
  *
- * The pool is shared by all threads of the process. It has no lock: a slot is taken and filled by one
- * atomic operation, so that a fork finds it in order at any moment. */
+ * A thread of the program writes a payload, and mostly the flush thread frees it. Records and bodies
+ * come and go with each batch. Memory that goes back to the system meanwhile costs a page fault for
+ * every page that is written next, which is as much as writing the page. So a block that is given back
+ * is kept for the next use.
+ *
+ * There are 8 sizes from a power of two to the next, so that a block is at most an eighth larger than
+ * what was asked for, but for the smallest.
+ *
+ * The bounds: the pool has LSOBS_BLOCK_MAX_POOL_BYTES at most, for all threads and observers of a
+ * process together, and N_SLOTS blocks of each size. When it is full, blocks of other sizes go. When
+ * nothing waits to be sent, it keeps LSOBS_BLOCK_IDLE_POOL_BYTES, and when a worker ends, nothing, until
+ * the next block is asked for. With AddressSanitizer each block is an allocation of its own, so that it
+ * sees a use after the end.
+ *
+ * The pool has no lock, so no thread waits for another one: a slot is taken and filled by one atomic
+ * operation. The numbers are raised before a slot is filled and lowered after it is taken, so they are
+ * never too low. A forked child, which may find them too high, counts again. */
 
-/* The smallest block; each class has blocks of twice the size of the one before. */
-#define MIN_SIZE  (64 * 1024)
-#define N_CLASSES 7
+/* The exponents of the smallest and the largest block: 256 bytes, and LSOBS_BLOCK_MAX_SIZE. */
+#define MIN_SHIFT 8
+#define MAX_SHIFT 22
 
-/* Free blocks that are kept, of each class. A power of two. */
-#define N_SLOTS 128
+#define STEPS_SHIFT 3 /* 8 sizes from one power of two to the next */
+#define N_STEPS     (1 << STEPS_SHIFT)
+#define N_SIZES     (((MAX_SHIFT - MIN_SHIFT) << STEPS_SHIFT) + 1)
 
-/* How much free memory is kept, in bytes: while records are sent, and when all are. */
-#define MAX_KEPT      (32 * 1024 * 1024)
-#define MAX_KEPT_IDLE (1024 * 1024)
+/* Blocks of each size that are kept. A power of two. Only the slots that are used need memory. */
+#define N_SLOTS 256
 
 /* A block of a row, and the largest text that is put into it with others. A text that outlives the
  * others keeps their block. */
 #define ROW_SIZE     (128 * 1024)
 #define MAX_ROW_TEXT (ROW_SIZE / 4)
 
-struct _LsobsBlock
-{
-  gatomicrefcount ref_count;
-  guint class; /* N_CLASSES: it is not kept */
-  gsize size;  /* of data */
-  char data[];
-};
-
+/* What is before the bytes of a block. They are aligned as malloc() aligns. */
 typedef struct
 {
-  gpointer slots[N_SLOTS]; /* (atomic) (nullable) of LsobsBlock (owned) */
-  guint top;               /* (atomic) about where the last block was put; a hint */
-} ClassPool;
+  gsize size; /* of the bytes behind this */
+  gatomicrefcount ref_count;
+} Head;
 
-G_STATIC_ASSERT (MIN_SIZE << (N_CLASSES - 1) == LSOBS_BLOCK_MAX_SIZE);
+G_STATIC_ASSERT (sizeof (Head) % (2 * sizeof (gpointer)) == 0);
+G_STATIC_ASSERT ((gsize) 1 << MAX_SHIFT == LSOBS_BLOCK_MAX_SIZE);
 
-static ClassPool pools[N_CLASSES];
-static int n_kept_kib; /* (atomic) in all slots */
-static int is_idle;    /* (atomic) gboolean */
+static gpointer slots[N_SIZES][N_SLOTS]; /* (atomic) (nullable) of Head (owned) */
+static int n_kept[N_SIZES];              /* (atomic) in the slots, the lower ones first */
+static gsize n_pool_bytes;               /* (atomic) in all slots */
+static int max_pool_bytes;               /* (atomic) */
+static int next_victim;                  /* (atomic) the index of the size of which blocks go */
 
+/* Returns: the index of the smallest size that has @size bytes */
 static guint
-find_class (gsize size)
+get_index (gsize size)
 {
-  guint class = 0;
+  guint shift;
+  gsize steps;
 
-  while (class < N_CLASSES && (gsize) MIN_SIZE << class < size)
-    class ++;
-  return class;
+  if (size <= (gsize) 1 << MIN_SHIFT)
+    return 0;
+  /* The power of two below @size, and how many eighths of it are to be added. */
+  shift = g_bit_storage (size - 1) - 1;
+  steps = ((size - 1) >> (shift - STEPS_SHIFT)) - N_STEPS + 1;
+  return ((shift - MIN_SHIFT) << STEPS_SHIFT) + (guint) steps;
 }
 
-static int
-get_kib (const LsobsBlock *block)
+static gsize
+get_size (guint index)
 {
-  return (int) (block->size / 1024);
+  gsize steps = N_STEPS + (index & (N_STEPS - 1));
+
+  return steps << ((index >> STEPS_SHIFT) + MIN_SHIFT - STEPS_SHIFT);
 }
 
-/* Returns: (transfer full) (nullable) */
-static LsobsBlock *
-take_kept (ClassPool *pool)
+static Head *
+get_head (gpointer block)
 {
-  guint top = (guint) g_atomic_int_get (&pool->top);
+  return (Head *) block - 1;
+}
 
+static gsize
+get_pool_bytes (void)
+{
+  return (gsize) g_atomic_pointer_get (&n_pool_bytes);
+}
+
+static void
+subtract_bytes (gsize n_bytes)
+{
+  g_atomic_pointer_add (&n_pool_bytes, -(gssize) n_bytes);
+}
+
+/* Returns: (transfer full) (nullable): the block of this size that was mostly kept last */
+static Head *
+take_kept (guint index)
+{
+  guint n = (guint) g_atomic_int_get (&n_kept[index]);
+
+  if (n == 0)
+    return NULL;
   for (guint i = 1; i <= N_SLOTS; i++)
     {
-      guint at = (top - i) % N_SLOTS;
-      LsobsBlock *block = g_atomic_pointer_get (&pool->slots[at]);
+      gpointer *slot = &slots[index][(n - i) % N_SLOTS];
+      Head *head = g_atomic_pointer_get (slot);
 
-      if (block == NULL || !g_atomic_pointer_compare_and_exchange (&pool->slots[at], block, NULL))
+      if (head == NULL || !g_atomic_pointer_compare_and_exchange (slot, head, NULL))
         continue;
-      g_atomic_int_set (&pool->top, at);
-      g_atomic_int_add (&n_kept_kib, -get_kib (block));
-      return block;
+      g_atomic_int_add (&n_kept[index], -1);
+      subtract_bytes (head->size);
+      return head;
     }
   return NULL;
 }
 
-/* @block: (transfer full)
- * Returns: FALSE if there is no room for it; the caller keeps it then */
+/* Frees a block of another size than that of @index, all of one size before the next.
+ * Returns: FALSE if there is none */
 static gboolean
-keep (ClassPool *pool, LsobsBlock *block)
+free_other (guint index)
 {
-  int max_kept = (g_atomic_int_get (&is_idle) ? MAX_KEPT_IDLE : MAX_KEPT) / 1024;
-  guint top = (guint) g_atomic_int_get (&pool->top);
+  guint first = (guint) g_atomic_int_get (&next_victim);
 
-  if (g_atomic_int_add (&n_kept_kib, get_kib (block)) + get_kib (block) <= max_kept)
-    for (guint i = 0; i < N_SLOTS; i++)
-      {
-        guint at = (top + i) % N_SLOTS;
+  for (guint i = 0; i < N_SIZES; i++)
+    {
+      guint victim = (first + i) % N_SIZES;
+      Head *head = victim != index ? take_kept (victim) : NULL;
 
-        if (g_atomic_pointer_get (&pool->slots[at]) != NULL ||
-            !g_atomic_pointer_compare_and_exchange (&pool->slots[at], NULL, block))
-          continue;
-        g_atomic_int_set (&pool->top, (at + 1) % N_SLOTS);
-        return TRUE;
-      }
-  g_atomic_int_add (&n_kept_kib, -get_kib (block));
+      if (head == NULL)
+        continue;
+      g_free (head);
+      if (i > 0)
+        g_atomic_int_set (&next_victim, (int) victim);
+      return TRUE;
+    }
   return FALSE;
 }
 
-/* Returns: (transfer full): a block with at least @size bytes, which hold anything */
-LsobsBlock *
-_lsobs_block_new (gsize size)
+/* Counts a block of this size as kept.
+ * Returns: FALSE if there is no room for it; it is not counted then */
+static gboolean
+make_room (guint index, gsize size)
 {
-  guint class = find_class (size);
-  LsobsBlock *self = NULL;
+  gsize max_bytes = (gsize) g_atomic_int_get (&max_pool_bytes);
 
-  if (g_atomic_int_get (&is_idle))
-    g_atomic_int_set (&is_idle, FALSE);
-  if (class < N_CLASSES)
-    {
-      self = take_kept (&pools[class]);
-      size = (gsize) MIN_SIZE << class;
-    }
-  if (self == NULL)
-    {
-      g_assert (size <= G_MAXSIZE - sizeof (LsobsBlock));
-      self = g_malloc (sizeof (LsobsBlock) + size);
-      self->class = class;
-      self->size = size;
-    }
-  g_atomic_ref_count_init (&self->ref_count);
-  return self;
+  if ((gsize) g_atomic_pointer_add (&n_pool_bytes, (gssize) size) + size <= max_bytes)
+    return TRUE;
+  /* The program may write payloads of other sizes than before. */
+  if (max_bytes == LSOBS_BLOCK_MAX_POOL_BYTES)
+    while (get_pool_bytes () > max_bytes && free_other (index))
+      ;
+  if (get_pool_bytes () <= max_bytes)
+    return TRUE;
+  subtract_bytes (size);
+  return FALSE;
 }
 
-void
-_lsobs_block_unref (LsobsBlock *self)
+/* @head: (transfer full)
+ * Returns: FALSE if there is no room for it; the caller keeps it then */
+static gboolean
+keep (Head *head)
 {
-  if (!g_atomic_ref_count_dec (&self->ref_count))
-    return;
-  if (self->class == N_CLASSES || !keep (&pools[self->class], self))
-    g_free (self);
+  guint index = get_index (head->size);
+  guint n;
+
+  if (!make_room (index, head->size))
+    return FALSE;
+  n = (guint) g_atomic_int_add (&n_kept[index], 1);
+  if (n < N_SLOTS)
+    for (guint i = 0; i < N_SLOTS; i++)
+      {
+        gpointer *slot = &slots[index][(n + i) % N_SLOTS];
+
+        if (g_atomic_pointer_get (slot) == NULL &&
+            g_atomic_pointer_compare_and_exchange (slot, NULL, head))
+          return TRUE;
+      }
+  g_atomic_int_add (&n_kept[index], -1);
+  subtract_bytes (head->size);
+  return FALSE;
 }
 
+/* @size: at most LSOBS_BLOCK_MAX_SIZE
+ * Returns: (transfer full) (nullable) */
+static Head *
+find_kept (gsize size, gboolean is_exact)
+{
+  guint first = get_index (size);
+  guint last = is_exact ? first : MIN (first + N_STEPS, N_SIZES - 1);
+  Head *head = NULL;
+
+  for (guint i = first; i <= last && head == NULL; i++)
+    head = take_kept (i);
+  return head;
+}
+
+/* @allocated: (out) (optional): how many bytes the block has, at least @size, and an eighth of it more
+ *   at most. NULL for a block that is used for a short time: a kept one of twice the size will do
+ * Returns: (transfer full): bytes with any contents, for _lsobs_block_unref() */
 char *
-_lsobs_block_peek_data (LsobsBlock *self)
+_lsobs_block_new (gsize size, gsize *allocated)
 {
-  return self->data;
+  Head *head = NULL;
+
+  if (size > G_MAXSIZE - sizeof *head)
+    g_error ("A block cannot hold %" G_GSIZE_FORMAT " bytes", size);
+  if (g_atomic_int_get (&max_pool_bytes) != LSOBS_BLOCK_MAX_POOL_BYTES)
+    g_atomic_int_set (&max_pool_bytes, LSOBS_BLOCK_MAX_POOL_BYTES);
+  if (size <= LSOBS_BLOCK_MAX_SIZE)
+    {
+      head = find_kept (size, allocated != NULL);
+      size = get_size (get_index (size));
+    }
+  if (head == NULL)
+    {
+      head = g_malloc (sizeof *head + size);
+      head->size = size;
+    }
+  g_atomic_ref_count_init (&head->ref_count);
+  if (allocated != NULL)
+    *allocated = head->size;
+  return (char *) (head + 1);
 }
 
-/* @self: (transfer full)
+/* Called from any thread.
+ * @block: (transfer full) (nullable): what _lsobs_block_new() has returned */
+void
+_lsobs_block_unref (gpointer block)
+{
+  Head *head;
+
+  if (block == NULL)
+    return;
+  head = get_head (block);
+  if (!g_atomic_ref_count_compare (&head->ref_count, 1) &&
+      !g_atomic_ref_count_dec (&head->ref_count))
+    return;
+  if (!LSOBS_BLOCK_POOLED || head->size > LSOBS_BLOCK_MAX_SIZE || !keep (head))
+    g_free (head);
+}
+
+/* @block: (transfer full)
  * Returns: (transfer full): the first @len bytes of the block, which do not change any more */
 GBytes *
-_lsobs_block_free_to_bytes (LsobsBlock *self, gsize len)
+_lsobs_block_free_to_bytes (char *block, gsize len)
 {
-  return g_bytes_new_with_free_func (self->data, len, (GDestroyNotify) _lsobs_block_unref, self);
+  return g_bytes_new_with_free_func (block, len, _lsobs_block_unref, block);
 }
 
-/* All is sent: frees blocks that are kept, up to a small number, now and when they come back, until the
- * next block is asked for. */
+/* Frees what is kept beyond @max_bytes, and what comes back beyond that until the next block is asked
+ * for. */
+static void
+shrink (gsize max_bytes)
+{
+  g_atomic_int_set (&max_pool_bytes, (int) max_bytes);
+  for (guint i = N_SIZES; i-- > 0;)
+    {
+      Head *head;
+
+      while (get_pool_bytes () > max_bytes && (head = take_kept (i)) != NULL)
+        g_free (head);
+    }
+}
+
+/* Gives most memory of the pool back to the system: nothing waits to be sent. */
 void
 _lsobs_block_trim (void)
 {
-  g_atomic_int_set (&is_idle, TRUE);
-  for (guint i = N_CLASSES; i-- > 0;)
-    while (g_atomic_int_get (&n_kept_kib) > MAX_KEPT_IDLE / 1024)
-      {
-        LsobsBlock *block = take_kept (&pools[i]);
+  shrink (LSOBS_BLOCK_IDLE_POOL_BYTES);
+}
 
-        if (block == NULL)
-          break;
-        g_free (block);
-      }
+/* Gives all memory of the pool back to the system. */
+void
+_lsobs_block_clear (void)
+{
+  shrink (0);
+}
+
+gsize
+_lsobs_block_get_pool_bytes (void)
+{
+  return get_pool_bytes ();
+}
+
+/* Runs in a forked child: another thread may have been between a number and a slot. */
+static void
+count_again_cb (void)
+{
+  n_pool_bytes = 0;
+  for (guint i = 0; i < N_SIZES; i++)
+    {
+      guint n = 0;
+
+      for (guint j = 0; j < N_SLOTS && n_kept[i] > 0; j++)
+        n += slots[i][j] != NULL ? 1 : 0;
+      n_kept[i] = (int) n;
+      n_pool_bytes += n * get_size (i);
+    }
+}
+
+__attribute__ ((constructor)) static void
+watch_forks (void)
+{
+  pthread_atfork (NULL, NULL, count_again_cb);
 }
 
 /* Returns: (transfer full): a copy of the text, in the block of the row if it is small */
 GBytes *
 _lsobs_block_row_add (LsobsBlockRow *self, const char *text, gsize len)
 {
+  gsize allocated;
   char *at;
 
-  if (len > MAX_ROW_TEXT)
+  if (!LSOBS_BLOCK_POOLED || len > MAX_ROW_TEXT)
     {
-      LsobsBlock *block = _lsobs_block_new (len);
+      char *block = _lsobs_block_new (len, &allocated);
 
-      memcpy (block->data, text, len);
+      if (len > 0)
+        memcpy (block, text, len);
       return _lsobs_block_free_to_bytes (block, len);
     }
-  if (self->block != NULL && self->block->size - self->used < len)
+  if (self->block != NULL && get_head (self->block)->size - self->used < len)
     _lsobs_block_row_clear (self);
   if (self->block == NULL)
-    self->block = _lsobs_block_new (ROW_SIZE);
-  at = self->block->data + self->used;
-  memcpy (at, text, len);
+    self->block = _lsobs_block_new (ROW_SIZE, &allocated);
+  at = self->block + self->used;
+  if (len > 0)
+    memcpy (at, text, len);
   self->used += len;
-  g_atomic_ref_count_inc (&self->block->ref_count);
-  return g_bytes_new_with_free_func (at, len, (GDestroyNotify) _lsobs_block_unref, self->block);
+  g_atomic_ref_count_inc (&get_head (self->block)->ref_count);
+  return g_bytes_new_with_free_func (at, len, _lsobs_block_unref, self->block);
 }
 
 /* The next text of the row is in another block. */

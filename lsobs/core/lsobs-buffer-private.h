@@ -12,10 +12,10 @@ G_BEGIN_DECLS
  * time. */
 typedef struct
 {
-  char *data;      /* (owned) (nullable) g_malloc()ed, or a chunk */
+  char *data;      /* (owned) (nullable) g_malloc()ed, or a block */
   gsize len;       /* bytes in use */
   gsize allocated; /* size of @data in bytes */
-  gboolean pooled; /* constant: @data is a chunk of the pool, see lsobs-chunk.c */
+  gboolean pooled; /* constant: @data is a block, see lsobs-block.c */
 } LsobsBuffer;
 
 #define LSOBS_BUFFER_INIT \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "lsobs/core/lsobs-block-private.h"
 #include "lsobs/core/lsobs-buffer-private.h"
-#include "lsobs/core/lsobs-chunk-private.h"
 
 #define MIN_ALLOCATED 256
 
@@ -19,7 +19,7 @@ void
 _lsobs_buffer_clear (LsobsBuffer *self)
 {
   if (self->pooled)
-    _lsobs_chunk_give_back (self->data);
+    _lsobs_block_unref (self->data);
   else
     g_free (self->data);
   forget (self);
@@ -51,11 +51,11 @@ _lsobs_buffer_grow (LsobsBuffer *self, gsize extra)
   wanted = MAX (wanted, MAX (needed, MIN_ALLOCATED));
   if (self->pooled)
     {
-      char *data = _lsobs_chunk_take (wanted, &wanted);
+      char *data = _lsobs_block_new (wanted, &wanted);
 
       if (self->len > 0)
         memcpy (data, self->data, self->len);
-      _lsobs_chunk_give_back (self->data);
+      _lsobs_block_unref (self->data);
       self->data = data;
     }
   else
@@ -133,8 +133,8 @@ GBytes *
 _lsobs_buffer_steal_bytes (LsobsBuffer *self)
 {
   GBytes *bytes =
-      g_bytes_new_with_free_func (self->data, self->len,
-                                  self->pooled ? _lsobs_chunk_give_back : g_free, self->data);
+      g_bytes_new_with_free_func (self->data, self->len, self->pooled ? _lsobs_block_unref : g_free,
+                                  self->data);
 
   forget (self);
   return bytes;

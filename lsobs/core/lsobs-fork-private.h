@@ -29,7 +29,6 @@ typedef struct
 } LsobsForkGuard;
 
 void _lsobs_fork_lock (void);
-gboolean _lsobs_fork_trylock (void);
 void _lsobs_fork_unlock (void);
 void _lsobs_fork_guard_add_queue (LsobsForkGuard *self, GAsyncQueue *queue);
 void _lsobs_fork_guard_remove_queue (LsobsForkGuard *self);

@@ -147,16 +147,6 @@ _lsobs_fork_lock (void)
   _lsobs_mutex_lock (&moment_lock, LSOBS_LOCK_MOMENT);
 }
 
-/* Returns: FALSE if another thread has the lock */
-gboolean
-_lsobs_fork_trylock (void)
-{
-  if (!g_mutex_trylock (&moment_lock))
-    return FALSE;
-  _lsobs_lock_check_enter (LSOBS_LOCK_MOMENT);
-  return TRUE;
-}
-
 void
 _lsobs_fork_unlock (void)
 {

@@ -6,18 +6,18 @@
 #include "lsobs/text/lsobs-json-writer-private.h"
 
 /* Payloads are written out when they are given, as the program may change its tree afterwards. Each
- * thread writes into a chunk of its own. One that is nearly filled becomes the payload as it
+ * thread writes into a block of its own. One that is nearly filled becomes the payload as it
  * is. Otherwise, the text is copied to memory of its size: a payload in the queue takes at most an
  * eighth more memory than is counted, beside the fixed size that is counted for each record. */
 
-/* Between two payloads, a thread keeps a chunk up to this size. A larger one goes back to the pool of
+/* Between two payloads, a thread keeps a block up to this size. A larger one goes back to the pool of
  * all threads. */
 #define KEEP_BYTES (16 * 1024)
 
-/* A payload up to this size, such as most values of metadata, would waste most of a chunk. */
+/* A payload up to this size, such as most values of metadata, would waste most of a block. */
 #define SMALL_BYTES 64
 
-/* The part of a payload that the chunk may be larger. */
+/* The part of a payload that the block may be larger. */
 #define MAX_WASTE 8
 
 /* What a thread writes payloads with. */
@@ -25,12 +25,12 @@ typedef struct
 {
   LsobsBuffer buffer; /* pooled */
   gsize expected; /* the size that the next payload is likely to have; 0: KEEP_BYTES are enough */
-} ThreadChunk;
+} ThreadBuffer;
 
 static void
 own_free (gpointer data)
 {
-  ThreadChunk *self = data;
+  ThreadBuffer *self = data;
 
   _lsobs_buffer_clear (&self->buffer);
   g_free (self);
@@ -38,14 +38,14 @@ own_free (gpointer data)
 
 static GPrivate own_key = G_PRIVATE_INIT (own_free);
 
-static ThreadChunk *
+static ThreadBuffer *
 get_own (void)
 {
-  ThreadChunk *self = g_private_get (&own_key);
+  ThreadBuffer *self = g_private_get (&own_key);
 
   if (self == NULL)
     {
-      self = g_new0 (ThreadChunk, 1);
+      self = g_new0 (ThreadBuffer, 1);
       self->buffer = (LsobsBuffer) LSOBS_BUFFER_INIT_POOLED;
       g_private_set (&own_key, self);
     }
@@ -55,7 +55,7 @@ get_own (void)
 /* Makes a payload of what was written.
  * Returns: (transfer full) */
 static GBytes *
-take_bytes (ThreadChunk *self)
+take_bytes (ThreadBuffer *self)
 {
   LsobsBuffer *buffer = &self->buffer;
   g_auto (LsobsBuffer) copy = LSOBS_BUFFER_INIT_POOLED;
@@ -87,7 +87,7 @@ make_placeholder (gsize n_bytes, LsobsCounters *counters)
 GBytes *
 _lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters)
 {
-  ThreadChunk *own;
+  ThreadBuffer *own;
   LsobsBuffer *buffer;
   GBytes *bytes;
 

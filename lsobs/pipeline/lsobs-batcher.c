@@ -4,6 +4,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/core/lsobs-flush-source-private.h"
+#include "lsobs/core/lsobs-slab-private.h"
 #include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-backlog-private.h"
@@ -110,12 +111,13 @@ _lsobs_batcher_free (LsobsBatcher *self)
   g_free (self);
 }
 
-/* All is sent: gives back memory that is kept for the next batches. */
+/* Nothing waits to be sent: gives back memory that is kept for the next records and batches. */
 void
 _lsobs_batcher_rest (LsobsBatcher *self)
 {
   g_assert (g_main_context_is_owner (self->context));
   _lsobs_encoder_memory_clear (&self->memory);
+  _lsobs_slab_trim ();
   _lsobs_block_trim ();
 }
 

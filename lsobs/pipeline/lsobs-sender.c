@@ -4,7 +4,6 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/core/lsobs-callback-ban-private.h"
-#include "lsobs/core/lsobs-chunk-private.h"
 #include "lsobs/core/lsobs-clock-private.h"
 #include "lsobs/core/lsobs-context-source-private.h"
 #include "lsobs/core/lsobs-descriptors-private.h"
@@ -12,7 +11,6 @@
 #include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/core/lsobs-fork-private.h"
 #include "lsobs/core/lsobs-network-watch-private.h"
-#include "lsobs/core/lsobs-slab-private.h"
 #include "lsobs/core/lsobs-work-limit-private.h"
 #include "lsobs/lsobs-error.h"
 #include "lsobs/pipeline/lsobs-batcher-private.h"
@@ -741,8 +739,6 @@ spool_overdue (LsobsSender *self, gint64 now)
   /* The other sources of the context have their turn before the next batch. */
   if (away && due_time != -1)
     _lsobs_flush_source_arm (self->source, due_time);
-  if (due_time == -1 && self->sending.length == 0)
-    _lsobs_batcher_rest (self->batcher);
 }
 
 /* Tells the program of records that the spool could not take. */
@@ -899,18 +895,6 @@ drain_spool (LsobsSender *self, gint64 now)
     }
 }
 
-/* Nothing waits. If the pool has much memory, the worker wakes once more to give it back. */
-static void
-trim_pool (LsobsSender *self, gint64 now)
-{
-  gint64 again = -1;
-
-  if (_lsobs_chunk_get_pool_bytes () > LSOBS_CHUNK_IDLE_POOL_BYTES)
-    again = _lsobs_chunk_trim (now);
-  if (again != -1)
-    _lsobs_flush_source_arm (self->source, again);
-}
-
 static void
 pump (LsobsSender *self)
 {
@@ -954,10 +938,7 @@ pump (LsobsSender *self)
     _lsobs_flush_source_arm (self->source, now + self->settings->values.flush_interval *
                                                      G_GINT64_CONSTANT (1000));
   else if (self->sending.length == 0)
-    {
-      _lsobs_slab_trim ();
-      trim_pool (self, now);
-    }
+    _lsobs_batcher_rest (self->batcher);
 }
 
 /* Sends the batches that may leave now, and sets the alarm for the next ones. A transport that

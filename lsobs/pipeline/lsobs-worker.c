@@ -3,8 +3,8 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-block-private.h"
 #include "lsobs/core/lsobs-callback-ban-private.h"
-#include "lsobs/core/lsobs-chunk-private.h"
 #include "lsobs/core/lsobs-context-source-private.h"
 #include "lsobs/core/lsobs-descriptors-private.h"
 #include "lsobs/core/lsobs-error-private.h"
@@ -163,8 +163,8 @@ _lsobs_worker_wait_written (LsobsWorker *self, gint64 deadline)
 void
 _lsobs_worker_enter_stopped (LsobsWorker *self)
 {
-  /* Other workers get chunks of their own. */
-  _lsobs_chunk_clear ();
+  /* Other workers get blocks of their own. */
+  _lsobs_block_clear ();
   _lsobs_lifecycle_enter (self->lifecycle, LSOBS_LIFECYCLE_STOPPED);
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_WORKER);
   g_cond_broadcast (&self->stopped_cond);

@@ -34,10 +34,10 @@ struct _LsobsCompressor
   ZSTD_CCtx *zstd; /* (owned) (nullable) */
 #endif
 
-  GBytes *body;    /* (owned) (nullable) under way */
-  gsize n_read;    /* of it */
-  LsobsBlock *out; /* (owned) (nullable) while a body is under way */
-  gsize size;      /* that the result may have: one of the size of the body is useless */
+  GBytes *body; /* (owned) (nullable) under way */
+  gsize n_read; /* of it */
+  char *out;    /* (owned) (nullable) while a body is under way */
+  gsize size;   /* that the result may have: one of the size of the body is useless */
   gsize n_written;
 };
 
@@ -117,8 +117,8 @@ step_gzip (LsobsCompressor *self)
       if (self->n_written == self->size)
         return STEP_USELESS;
       result = g_converter_convert (self->gzip, data + self->n_read, end - self->n_read,
-                                    _lsobs_block_peek_data (self->out) + self->n_written,
-                                    self->size - self->n_written, flags, &n_read, &n_written, NULL);
+                                    self->out + self->n_written, self->size - self->n_written,
+                                    flags, &n_read, &n_written, NULL);
       if (result == G_CONVERTER_ERROR)
         return STEP_USELESS;
       self->n_read += n_read;
@@ -150,7 +150,7 @@ step_zstd (LsobsCompressor *self)
   const guint8 *data = g_bytes_get_data (self->body, &len);
   gsize end = MIN (len, self->n_read + STEP);
   ZSTD_inBuffer in = { data, end, self->n_read };
-  ZSTD_outBuffer out = { _lsobs_block_peek_data (self->out), self->size, self->n_written };
+  ZSTD_outBuffer out = { self->out, self->size, self->n_written };
   LsobsForkGuard *guard;
   gsize left;
 
@@ -184,7 +184,7 @@ begin_body (LsobsCompressor *self, GBytes *body)
   g_clear_pointer (&self->out, _lsobs_block_unref);
   self->body = g_bytes_ref (body);
   self->size = g_bytes_get_size (body) - 1;
-  self->out = _lsobs_block_new (self->size);
+  self->out = _lsobs_block_new (self->size, NULL);
   self->n_read = self->n_written = 0;
 #ifdef HAVE_ZSTD
   if (self->kind == LSOBS_COMPRESSION_ZSTD)
@@ -208,14 +208,18 @@ step (LsobsCompressor *self)
 static GBytes *
 finish_body (LsobsCompressor *self, StepResult last)
 {
-  g_autoptr (LsobsBlock) out = g_steal_pointer (&self->out);
+  char *out = g_steal_pointer (&self->out);
+  GBytes *result = NULL;
 
   g_clear_pointer (&self->body, g_bytes_unref);
 #ifdef HAVE_ZSTD
   trim_zstd (self);
 #endif
   /* A copy of its size: the body is kept until delivered. */
-  return last == STEP_DONE ? g_bytes_new (_lsobs_block_peek_data (out), self->n_written) : NULL;
+  if (last == STEP_DONE)
+    result = g_bytes_new (out, self->n_written);
+  _lsobs_block_unref (out);
+  return result;
 }
 
 /* Stops when the work limit of this thread is over. The next call with the same body goes on there;

@@ -270,8 +270,7 @@ GBytes *
 _lsobs_body_write_multipart (GPtrArray *records, const char *boundary)
 {
   gsize size = _lsobs_body_measure (records);
-  LsobsBlock *block = _lsobs_block_new (size);
-  char *body = _lsobs_block_peek_data (block);
+  char *body = _lsobs_block_new (size, NULL);
   char *p = body;
   gsize boundary_len = strlen (boundary);
   char prefix_text[PREFIX_LEN];
@@ -290,7 +289,7 @@ _lsobs_body_write_multipart (GPtrArray *records, const char *boundary)
   p = put (p, prefix_text, 2 + boundary_len);
   p = put (p, "--\r\n", 4);
   g_assert (p <= body + size);
-  return _lsobs_block_free_to_bytes (block, (gsize) (p - body));
+  return _lsobs_block_free_to_bytes (body, (gsize) (p - body));
 }
 
 static void
