@@ -32,14 +32,22 @@ typedef struct
   gsize used;  /* of its bytes */
 } LsobsBlockRow;
 
+/* What is kept; written in lsobs-block.c only. */
+extern gsize _lsobs_block_pool_bytes;
+
 char *_lsobs_block_new (gsize size, gsize *allocated);
 void _lsobs_block_unref (gpointer block);
 GBytes *_lsobs_block_free_to_bytes (char *block, gsize len);
 void _lsobs_block_trim (void);
 void _lsobs_block_clear (void);
-gsize _lsobs_block_get_pool_bytes (void);
 
 GBytes *_lsobs_block_row_add (LsobsBlockRow *self, const char *text, gsize len);
 void _lsobs_block_row_clear (LsobsBlockRow *self);
+
+static inline gsize
+_lsobs_block_get_pool_bytes (void)
+{
+  return (gsize) g_atomic_pointer_get (&_lsobs_block_pool_bytes);
+}
 
 G_END_DECLS

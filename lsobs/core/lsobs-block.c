@@ -54,9 +54,10 @@ G_STATIC_ASSERT ((gsize) 1 << MAX_SHIFT == LSOBS_BLOCK_MAX_SIZE);
 
 static gpointer slots[N_SIZES][N_SLOTS]; /* (atomic) (nullable) of Head (owned) */
 static int n_kept[N_SIZES];              /* (atomic) in the slots, the lower ones first */
-static gsize n_pool_bytes;               /* (atomic) in all slots */
 static int max_pool_bytes;               /* (atomic) */
 static int next_victim;                  /* (atomic) the index of the size of which blocks go */
+
+gsize _lsobs_block_pool_bytes; /* (atomic) in all slots */
 
 /* Returns: the index of the smallest size that has @size bytes */
 static guint
@@ -87,16 +88,10 @@ get_head (gpointer block)
   return (Head *) block - 1;
 }
 
-static gsize
-get_pool_bytes (void)
-{
-  return (gsize) g_atomic_pointer_get (&n_pool_bytes);
-}
-
 static void
 subtract_bytes (gsize n_bytes)
 {
-  g_atomic_pointer_add (&n_pool_bytes, -(gssize) n_bytes);
+  g_atomic_pointer_add (&_lsobs_block_pool_bytes, -(gssize) n_bytes);
 }
 
 /* Returns: (transfer full) (nullable): the block of this size that was mostly kept last */
@@ -121,7 +116,8 @@ take_kept (guint index)
   return NULL;
 }
 
-/* Frees a block of another size than that of @index, all of one size before the next.
+/* Frees one block, of another size than that of @index. The next call frees one of the same size, as
+ * long as there are some.
  * Returns: FALSE if there is none */
 static gboolean
 free_other (guint index)
@@ -150,13 +146,13 @@ make_room (guint index, gsize size)
 {
   gsize max_bytes = (gsize) g_atomic_int_get (&max_pool_bytes);
 
-  if ((gsize) g_atomic_pointer_add (&n_pool_bytes, (gssize) size) + size <= max_bytes)
+  if ((gsize) g_atomic_pointer_add (&_lsobs_block_pool_bytes, (gssize) size) + size <= max_bytes)
     return TRUE;
   /* The program may write payloads of other sizes than before. */
   if (max_bytes == LSOBS_BLOCK_MAX_POOL_BYTES)
-    while (get_pool_bytes () > max_bytes && free_other (index))
+    while (_lsobs_block_get_pool_bytes () > max_bytes && free_other (index))
       ;
-  if (get_pool_bytes () <= max_bytes)
+  if (_lsobs_block_get_pool_bytes () <= max_bytes)
     return TRUE;
   subtract_bytes (size);
   return FALSE;
@@ -264,7 +260,7 @@ shrink (gsize max_bytes)
     {
       Head *head;
 
-      while (get_pool_bytes () > max_bytes && (head = take_kept (i)) != NULL)
+      while (_lsobs_block_get_pool_bytes () > max_bytes && (head = take_kept (i)) != NULL)
         g_free (head);
     }
 }
@@ -283,17 +279,11 @@ _lsobs_block_clear (void)
   shrink (0);
 }
 
-gsize
-_lsobs_block_get_pool_bytes (void)
-{
-  return get_pool_bytes ();
-}
-
 /* Runs in a forked child: another thread may have been between a number and a slot. */
 static void
 count_again_cb (void)
 {
-  n_pool_bytes = 0;
+  _lsobs_block_pool_bytes = 0;
   for (guint i = 0; i < N_SIZES; i++)
     {
       guint n = 0;
@@ -301,7 +291,7 @@ count_again_cb (void)
       for (guint j = 0; j < N_SLOTS && n_kept[i] > 0; j++)
         n += slots[i][j] != NULL ? 1 : 0;
       n_kept[i] = (int) n;
-      n_pool_bytes += n * get_size (i);
+      _lsobs_block_pool_bytes += n * get_size (i);
     }
 }
 
