@@ -116,9 +116,8 @@ take_kept (guint index)
   return NULL;
 }
 
-/* Frees one block, of another size than that of @index. The next call frees one of the same size, as
- * long as there are some.
- * Returns: FALSE if there is none */
+/* Frees a block whose size is not the one of @index. The next call goes on with the same size.
+ * Returns: FALSE if no such block is kept */
 static gboolean
 free_other (guint index)
 {
