@@ -96,55 +96,6 @@ test_idle (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_server_count_requests (fixture->server, "/"), ==, 0);
 }
 
-/* What the polls of a context are for, beside a file that is ready. */
-static guint n_alarms;     /* polls that have waited for a time */
-static gboolean is_asleep; /* the last poll would have waited without end */
-
-static gint
-rest_poll (GPollFD *fds, guint n_fds, gint timeout)
-{
-  int n_ready;
-
-  is_asleep = FALSE;
-  if (timeout >= 0)
-    {
-      n_ready = g_poll (fds, n_fds, timeout);
-      if (timeout > 0 && n_ready == 0)
-        n_alarms++;
-      return n_ready;
-    }
-  n_ready = g_poll (fds, n_fds, 0);
-  is_asleep = n_ready == 0;
-  return n_ready;
-}
-
-/* After the last record, the worker looks once more whether there is another one. Then nothing wakes
- * it, however much memory was used. */
-static void
-test_rest (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
-{
-  g_autoptr (GMainContext) context = g_main_context_new ();
-  g_autoptr (LsobsMemoryTransport) memory = lsobs_memory_transport_new ();
-
-  g_main_context_set_poll_func (context, rest_poll);
-  lsobs_config_set_flush_interval (fixture->config, 20);
-  test_fixture_start_with (fixture, LSOBS_TRANSPORT (memory), context);
-  for (guint i = 0; i < 3; i++)
-    {
-      guint64 n_delivered = test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED);
-
-      for (guint k = 0; k < 4; k++)
-        test_emit_large (fixture->exporter, "large", 500000);
-      while (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED) < n_delivered + 4)
-        g_main_context_iteration (context, TRUE);
-      n_alarms = 0;
-      is_asleep = FALSE;
-      while (!is_asleep)
-        g_main_context_iteration (context, TRUE);
-      g_assert_cmpuint (n_alarms, <=, 1);
-    }
-}
-
 /* --- the program's context ----------------------------------------------------------------- */
 
 /* The loop of this thread does it all. */
@@ -332,7 +283,6 @@ main (int argc, char **argv)
   ADD ("/exporter/wake/batch-size", NULL, test_batch_size);
   ADD ("/exporter/wake/batch-bytes", NULL, test_batch_bytes);
   ADD ("/exporter/wake/idle", NULL, test_idle);
-  ADD ("/exporter/wake/rest", NULL, test_rest);
   ADD ("/exporter/context/loop", NULL, test_own_loop);
   ADD ("/exporter/context/owner", GINT_TO_POINTER (TRUE), test_blocking_in_owner);
   ADD ("/exporter/context/default-owner", GINT_TO_POINTER (FALSE), test_blocking_in_owner);

@@ -530,6 +530,57 @@ test_worker (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (test_wait_until (has_shrunk, &nothing, TEST_TIMEOUT_MS));
 }
 
+/* What the polls of a context are for, beside a file that is ready. */
+static guint n_alarms;     /* polls that have waited for a time */
+static gboolean is_asleep; /* the last poll would have waited without end */
+
+static gint
+rest_poll (GPollFD *fds, guint n_fds, gint timeout)
+{
+  int n_ready;
+
+  is_asleep = FALSE;
+  if (timeout >= 0)
+    {
+      n_ready = g_poll (fds, n_fds, timeout);
+      if (timeout > 0 && n_ready == 0)
+        n_alarms++;
+      return n_ready;
+    }
+  n_ready = g_poll (fds, n_fds, 0);
+  is_asleep = n_ready == 0;
+  return n_ready;
+}
+
+/* After the last record, the worker looks once more whether there is another one. Then nothing wakes
+ * it, however much memory was used. */
+static void
+test_rest (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (LsobsMemoryTransport) memory = lsobs_memory_transport_new ();
+
+  g_main_context_set_poll_func (context, rest_poll);
+  lsobs_config_set_flush_interval (fixture->config, 20);
+  test_fixture_start_with (fixture, LSOBS_TRANSPORT (memory), context);
+  for (guint i = 0; i < 3; i++)
+    {
+      guint64 n_delivered = test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED);
+
+      for (guint k = 0; k < 4; k++)
+        test_emit (fixture->exporter, "run");
+      while (test_get_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED) < n_delivered + 4)
+        g_main_context_iteration (context, TRUE);
+      give_many (MIB, 4);
+      n_alarms = 0;
+      is_asleep = FALSE;
+      while (!is_asleep)
+        g_main_context_iteration (context, TRUE);
+      g_assert_cmpuint (n_alarms, <=, 1);
+      g_assert_cmpuint (_lsobs_block_get_pool_bytes (), <=, LSOBS_BLOCK_IDLE_POOL_BYTES);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -549,6 +600,8 @@ main (int argc, char **argv)
   g_test_add_func ("/block/capture/sizes", test_capture_sizes);
   g_test_add_func ("/block/capture/again", test_capture_again);
   g_test_add_func ("/block/capture/placeholder", test_capture_placeholder);
+  g_test_add ("/block/rest", TestFixture, NULL, test_fixture_set_up, test_rest,
+              test_fixture_tear_down);
   g_test_add ("/block/worker", TestFixture, NULL, test_fixture_set_up, test_worker,
               test_fixture_tear_down);
 
