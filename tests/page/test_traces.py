@@ -136,7 +136,7 @@ def test_filter_dialog(stage):
     n = count_traces(page, filter='and(has(tags, "staging"), eq(metadata_key, "user"), eq(metadata_value, "bo"), '
                                   'gte(latency, 2))')
     page.wait_count(f'{n} traces' if n != 1 else '1 trace')
-    page.press_button('Take the filter “Metadata user:bo” away')
+    page.press_button('Remove the filter “Metadata user:bo”')
     page.wait_query(tag='staging', meta=None, latency='2')
     page.press_button('Show all traces')
     page.wait_query(tag=None, latency=None)
