@@ -79,17 +79,18 @@ is_at (const PlainReader *self, const char *p, char c)
   return G_LIKELY (p < self->end) && *p == c;
 }
 
-/* @p: an escape, or characters that are not ASCII, in a string
- * Returns: (nullable): the first byte after them; NULL if they are not plain */
-static const char *
-skip_special (const char *p, const char *end)
+/* Whether the escape of @c is one that the writer writes, too. */
+static inline gboolean
+is_plain_escape (char c)
 {
-  if (*p == '\\')
-    return end - p < 2 || p[1] == '/' || p[1] == 'u' || _lsobs_json_escapes[(guchar) p[1]] == '\0'
-               ? NULL
-               : p + 2;
-  if ((guchar) *p < 0x80)
-    return NULL;
+  return _lsobs_json_escapes[(guchar) c] != '\0' && c != '/';
+}
+
+/* @p: a character that is not ASCII, in a string
+ * Returns: (nullable): the first byte after all such characters; NULL if they are not valid UTF-8 */
+static const char *
+skip_high (const char *p, const char *end)
+{
   /* Such characters often follow each other. */
   do
     {
@@ -109,8 +110,18 @@ static const char *
 find_quote (const char *p, const char *end)
 {
   while ((p = _lsobs_json_scan (p, end, TRUE)) < end && *p != '"')
-    if ((p = skip_special (p, end)) == NULL)
-      return NULL;
+    {
+      if (*p == '\\')
+        {
+          if (end - p < 2 || !is_plain_escape (p[1]))
+            return NULL;
+          p += 2;
+        }
+      else if ((guchar) *p < 0x80 || (p = skip_high (p, end)) == NULL)
+        {
+          return NULL;
+        }
+    }
   return p < end ? p : NULL;
 }
 

@@ -22,16 +22,36 @@ _lsobs_json_is_special (char c, gboolean or_high)
 }
 
 #ifdef __SSE2__
+/* Returns: all bits of each byte that must be escaped
+ * @or_high: TRUE: or is not ASCII */
+static inline __m128i
+_lsobs_json_mark_specials (__m128i bytes, gboolean or_high)
+{
+  /* That makes 0x20 of a quote, whose code is 0x22, and leaves control characters below that. No other
+   * byte becomes one of these. */
+  __m128i shifted = _mm_xor_si128 (bytes, _mm_set1_epi8 ('"' ^ 0x20));
+  __m128i low;
+
+  /* A comparison with signs takes bytes that are not ASCII for negative numbers. */
+  if (or_high)
+    low = _mm_cmpgt_epi8 (_mm_set1_epi8 (0x21), shifted);
+  else
+    low = _mm_cmpeq_epi8 (_mm_min_epu8 (shifted, _mm_set1_epi8 (0x20)), shifted);
+  return _mm_or_si128 (low, _mm_cmpeq_epi8 (bytes, _mm_set1_epi8 ('\\')));
+}
+
 /* Returns: a bit for each byte that must be escaped, the lowest for the first
  * @or_high: TRUE: or is not ASCII */
 static inline guint
 _lsobs_json_find_specials (__m128i bytes, gboolean or_high)
 {
-  __m128i hits = _mm_or_si128 (_mm_cmpeq_epi8 (bytes, _mm_set1_epi8 ('"')),
-                               _mm_cmpeq_epi8 (bytes, _mm_set1_epi8 ('\\')));
+  return (guint) _mm_movemask_epi8 (_lsobs_json_mark_specials (bytes, or_high));
+}
 
-  hits = _mm_or_si128 (hits, _mm_cmpeq_epi8 (_mm_min_epu8 (bytes, _mm_set1_epi8 (0x1f)), bytes));
-  return (guint) _mm_movemask_epi8 (or_high ? _mm_or_si128 (hits, bytes) : hits);
+static inline __m128i
+_lsobs_json_load (const char *p)
+{
+  return _mm_loadu_si128 ((const __m128i *) (const void *) p);
 }
 #endif
 
@@ -43,11 +63,22 @@ _lsobs_json_scan (const char *p, const char *end, gboolean or_high)
 #ifdef __SSE2__
   for (; end - p >= 16; p += 16)
     {
-      guint mask =
-          _lsobs_json_find_specials (_mm_loadu_si128 ((const __m128i *) (const void *) p), or_high);
+      guint mask = _lsobs_json_find_specials (_lsobs_json_load (p), or_high);
 
       if (mask != 0)
         return p + __builtin_ctz (mask);
+
+      /* What is longer is mostly much longer. */
+      for (; end - p >= 48; p += 32)
+        {
+          __m128i first = _lsobs_json_mark_specials (_lsobs_json_load (p + 16), or_high);
+          __m128i second = _lsobs_json_mark_specials (_lsobs_json_load (p + 32), or_high);
+
+          if (_mm_movemask_epi8 (_mm_or_si128 (first, second)) == 0)
+            continue;
+          mask = (guint) _mm_movemask_epi8 (first) | (guint) _mm_movemask_epi8 (second) << 16;
+          return p + 16 + __builtin_ctz (mask);
+        }
     }
 #else
   const guint64 ones = G_GUINT64_CONSTANT (0x0101010101010101);

@@ -3,6 +3,7 @@
 
 #include "lsobs/text/lsobs-json-plain-private.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
+#include "lsobs/text/lsobs-json-scan-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "tests/lib/redactor-helpers.h"
 #include "tests/lib/test-utils.h"
@@ -164,6 +165,32 @@ test_plain_mutations (void)
   g_assert_cmpuint (n_plain, >, 9000);
 }
 
+/* Finds the first special byte wherever it is, and takes no other one for it. */
+static void
+test_plain_scan (void)
+{
+  enum
+  {
+    LEN = 100
+  };
+  /* Of its size, so that a memory checker sees each byte that is read behind it. */
+  g_autofree char *text = g_strnfill (LEN, 'x');
+  const char *end = text + LEN;
+
+  for (guint at = 0; at < LEN; at++)
+    {
+      for (guint c = 0; c <= G_MAXUINT8; c++)
+        {
+          text[at] = (char) c;
+          g_assert_true (_lsobs_json_scan (text, end, TRUE) ==
+                         (_lsobs_json_is_special (text[at], TRUE) ? text + at : end));
+          g_assert_true (_lsobs_json_scan (text, end, FALSE) ==
+                         (_lsobs_json_is_special (text[at], FALSE) ? text + at : end));
+        }
+      text[at] = 'x';
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -173,6 +200,7 @@ main (int argc, char **argv)
   g_test_add_func ("/json-plain/no-limit", test_plain_no_limit);
   g_test_add_func ("/json-plain/depth", test_plain_depth);
   g_test_add_func ("/json-plain/wide", test_plain_wide);
+  g_test_add_func ("/json-plain/scan", test_plain_scan);
   g_test_add_func ("/json-plain/mutations", test_plain_mutations);
 
   return g_test_run ();
