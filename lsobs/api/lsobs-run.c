@@ -97,17 +97,21 @@ get_dispatcher (LsobsRun *self)
 }
 
 /* @node, @json: (nullable): a payload, as a tree or as text
+ * @string_bound: (out): see LsobsRecord
  * Returns: (transfer full) (nullable): its JSON text; the program may change @node after */
 static GBytes *
-capture (LsobsRun *self, JsonNode *node, GBytes *json)
+capture (LsobsRun *self, JsonNode *node, GBytes *json, guint *string_bound)
 {
   gsize max_bytes = (gsize) _lsobs_exporter_peek_settings (self->exporter)->values.max_queue_bytes;
 
+  *string_bound = 0;
   if (json != NULL && g_bytes_get_size (json) <= max_bytes)
     return g_bytes_ref (json);
   if (json != NULL)
     return _lsobs_capture_bytes (json, max_bytes, _lsobs_exporter_peek_counters (self->exporter));
-  return _lsobs_capture_node (node, max_bytes, _lsobs_exporter_peek_counters (self->exporter));
+  return _lsobs_capture_node_measuring (node, max_bytes,
+                                        _lsobs_exporter_peek_counters (self->exporter),
+                                        string_bound);
 }
 
 /* @value: (nullable): %NULL stands for JSON's null
@@ -116,8 +120,9 @@ static GBytes *
 capture_value (LsobsRun *self, JsonNode *value)
 {
   g_autoptr (JsonNode) null = value == NULL ? json_node_new (JSON_NODE_NULL) : NULL;
+  guint string_bound;
 
-  return capture (self, value != NULL ? value : null, NULL);
+  return capture (self, value != NULL ? value : null, NULL, &string_bound);
 }
 
 /* Several threads may call this for one run: they get the same annotations.
@@ -273,7 +278,7 @@ start_run (LsobsExporter *exporter, const LsobsRunStart *start)
       _lsobs_mutex_unlock (&self->annotations->lock, LSOBS_LOCK_ANNOTATIONS);
     }
   record = _lsobs_record_new_in (&((Room *) self)->start, LSOBS_RECORD_CREATE, self->info);
-  record->inputs = capture (self, start->inputs, start->inputs_json);
+  record->inputs = capture (self, start->inputs, start->inputs_json, &record->inputs_string_bound);
   if (G_UNLIKELY (_lsobs_exporter_peek_settings (exporter)->values.attach_inline_data))
     _lsobs_inline_data_attach (record, &_lsobs_exporter_peek_settings (exporter)->values);
   dispatcher = get_dispatcher (self);
@@ -358,7 +363,7 @@ finish_late (LsobsRun *self, const LsobsRunEnd *end)
   LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_UPDATE, self->info);
 
   check_wrap (self);
-  record->outputs = capture (self, end->outputs, end->outputs_json);
+  record->outputs = capture (self, end->outputs, end->outputs_json, &record->outputs_string_bound);
   if (record->outputs != NULL)
     {
       _lsobs_dispatcher_push_late (get_dispatcher (self), record);
@@ -426,6 +431,7 @@ push_end (LsobsRun *self, LsobsRecordEnd *plain)
   _lsobs_record_init (&record, LSOBS_RECORD_UPDATE, self->info);
   take_final_annotations (self, &record);
   record.outputs = g_steal_pointer (&plain->outputs);
+  record.outputs_string_bound = plain->outputs_string_bound;
   record.error = g_steal_pointer (&plain->error);
   record.duration_ms = plain->duration_ms;
   record.end_time = plain->end_time;
@@ -460,7 +466,7 @@ _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end)
       return;
     }
   add_cause (self, end->cause);
-  plain.outputs = capture (self, end->outputs, end->outputs_json);
+  plain.outputs = capture (self, end->outputs, end->outputs_json, &plain.outputs_string_bound);
   plain.error = end->error != NULL
                     ? g_strdup (is_cancelled (end->cause) ? CANCELLED_ERROR : end->error)
                     : NULL;
@@ -1169,6 +1175,7 @@ lsobs_run_add_event (LsobsRun *self, const char *name, JsonNode *details)
   GBytes *json = NULL;
   gboolean fits = TRUE;
   gint64 now;
+  guint string_bound;
 
   g_return_if_fail (self != NULL);
   g_return_if_fail (name != NULL);
@@ -1184,7 +1191,7 @@ lsobs_run_add_event (LsobsRun *self, const char *name, JsonNode *details)
     }
   else if (object == NULL)
     {
-      json = capture (self, details, NULL);
+      json = capture (self, details, NULL, &string_bound);
     }
   if (!_lsobs_run_lock_annotations (self))
     {

@@ -83,14 +83,20 @@ make_placeholder (gsize n_bytes, LsobsCounters *counters)
 
 /* @node: (nullable)
  * @counters: (nullable): counts a payload that is too large
+ * @string_bound: (out): see LsobsRecord
  * Returns: (transfer full) (nullable): the JSON text; NULL if @node is NULL */
 GBytes *
-_lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters)
+_lsobs_capture_node_measuring (JsonNode *node,
+                               gsize max_bytes,
+                               LsobsCounters *counters,
+                               guint *string_bound)
 {
+  gsize longest;
   ThreadBuffer *own;
   LsobsBuffer *buffer;
   GBytes *bytes;
 
+  *string_bound = 0;
   if (node == NULL)
     return NULL;
   own = get_own ();
@@ -99,13 +105,28 @@ _lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters)
   if (buffer->allocated < own->expected)
     _lsobs_buffer_clear (buffer);
   _lsobs_buffer_reserve (buffer, buffer->data == NULL ? MAX (own->expected, KEEP_BYTES) : 0);
-  if (_lsobs_json_write_node (buffer, node, max_bytes))
-    bytes = take_bytes (own);
+  if (_lsobs_json_write_node_measuring (buffer, node, max_bytes, &longest))
+    {
+      bytes = take_bytes (own);
+      if (longest < G_MAXUINT)
+        *string_bound = (guint) longest + 1;
+    }
   else
-    bytes = make_placeholder (max_bytes, counters);
+    {
+      bytes = make_placeholder (max_bytes, counters);
+    }
   if (buffer->allocated > KEEP_BYTES)
     _lsobs_buffer_clear (buffer);
   return bytes;
+}
+
+/* The same, where nobody asks for the bound of strings. */
+GBytes *
+_lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters)
+{
+  guint string_bound;
+
+  return _lsobs_capture_node_measuring (node, max_bytes, counters, &string_bound);
 }
 
 /* Captures JSON text. The encoder checks it later.

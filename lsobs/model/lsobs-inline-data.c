@@ -225,4 +225,5 @@ _lsobs_inline_data_attach (LsobsRecord *record, const LsobsConfigValues *values)
   _lsobs_json_write_node (&text, json_parser_get_root (parser), G_MAXSSIZE);
   g_bytes_unref (record->inputs);
   record->inputs = _lsobs_buffer_steal_bytes (&text);
+  record->inputs_string_bound = 0;
 }

@@ -55,8 +55,12 @@ struct _LsobsRecord
   gboolean has_example;
   LsobsId example_id; /* of a data set; valid if @has_example */
 
-  GBytes *inputs;          /* (owned) (nullable) */
-  GBytes *outputs;         /* (owned) (nullable) */
+  GBytes *inputs;  /* (owned) (nullable) */
+  GBytes *outputs; /* (owned) (nullable) */
+  /* Of a payload that the writer of JSON has written: all of its strings that are no names have fewer
+   * bytes in the text. 0: of another payload, or it is not known. */
+  guint inputs_string_bound;
+  guint outputs_string_bound;
   GPtrArray *attachments;  /* (owned) (nullable) (element-type LsobsAttachment) */
   char *error;             /* (owned) (nullable) text */
   gint64 end_time;         /* µs since 1970, or 0 for none */
@@ -79,10 +83,11 @@ struct _LsobsRecord
 /* What the end of a run has that has no annotations. */
 typedef struct
 {
-  GBytes *outputs;    /* (owned) (nullable) */
-  char *error;        /* (owned) (nullable) */
-  gint64 end_time;    /* µs since 1970 */
-  gint64 duration_ms; /* or -1 for none */
+  GBytes *outputs;            /* (owned) (nullable) */
+  guint outputs_string_bound; /* as that of a record */
+  char *error;                /* (owned) (nullable) */
+  gint64 end_time;            /* µs since 1970 */
+  gint64 duration_ms;         /* or -1 for none */
 } LsobsRecordEnd;
 
 LsobsRecord *_lsobs_record_new (LsobsRecordKind kind, LsobsRunInfo *info);

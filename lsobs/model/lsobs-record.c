@@ -197,6 +197,16 @@ replace_bytes (GBytes **member, GBytes **with)
   *member = g_steal_pointer (with);
 }
 
+/* Moves *@with, a payload, to *@member if it is set.
+ * @bound, @with_bound: of their strings */
+static void
+replace_payload (GBytes **member, guint *bound, GBytes **with, guint with_bound)
+{
+  if (*with != NULL)
+    *bound = with_bound;
+  replace_bytes (member, with);
+}
+
 /* The final record of a run with a handle has the annotations written out. The records of a run
  * that is reported by id share the annotations, which stay with the waiting record. */
 static void
@@ -221,8 +231,10 @@ guint
 _lsobs_record_join (LsobsRecord *self, LsobsRecord *end)
 {
   join_annotations (self, end);
-  replace_bytes (&self->inputs, &end->inputs);
-  replace_bytes (&self->outputs, &end->outputs);
+  replace_payload (&self->inputs, &self->inputs_string_bound, &end->inputs,
+                   end->inputs_string_bound);
+  replace_payload (&self->outputs, &self->outputs_string_bound, &end->outputs,
+                   end->outputs_string_bound);
   replace_bytes (&self->tags, &end->tags);
   replace_bytes (&self->metadata, &end->metadata);
   replace_bytes (&self->extra, &end->extra);
@@ -261,7 +273,8 @@ _lsobs_record_end (LsobsRecord *self, LsobsRecordEnd *end)
   if (end->outputs != NULL)
     {
       added = g_bytes_get_size (end->outputs) - _lsobs_bytes_get_size (self->outputs);
-      replace_bytes (&self->outputs, &end->outputs);
+      replace_payload (&self->outputs, &self->outputs_string_bound, &end->outputs,
+                       end->outputs_string_bound);
     }
   /* The first error of a run stays. */
   if (self->error == NULL && end->error != NULL)

@@ -330,11 +330,11 @@ make_record (LsobsEventImport *self, LsobsRunEvent *event, LsobsRunInfo *info, L
 
   record->by_id = TRUE;
   record->inputs =
-      _lsobs_capture_node (event->inputs, (gsize) self->settings->values.max_queue_bytes,
-                           self->counters);
+      _lsobs_capture_node_measuring (event->inputs, (gsize) self->settings->values.max_queue_bytes,
+                                     self->counters, &record->inputs_string_bound);
   record->outputs =
-      _lsobs_capture_node (event->outputs, (gsize) self->settings->values.max_queue_bytes,
-                           self->counters);
+      _lsobs_capture_node_measuring (event->outputs, (gsize) self->settings->values.max_queue_bytes,
+                                     self->counters, &record->outputs_string_bound);
   record->error = g_strdup (event->error_text);
   _lsobs_attachments_unite (&record->attachments, event->attachments);
   _lsobs_inline_data_attach (record, &self->settings->values);

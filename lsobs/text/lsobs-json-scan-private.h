@@ -113,6 +113,23 @@ _lsobs_json_scan (const char *p, const char *end, gboolean or_high)
 }
 
 static inline gboolean
+_lsobs_json_is_ascii (const char *text, gsize len)
+{
+  const guint64 highs = G_GUINT64_CONSTANT (0x8080808080808080);
+  guint64 words[4];
+  guint64 seen = 0;
+
+  for (; len >= sizeof words; text += sizeof words, len -= sizeof words)
+    {
+      memcpy (words, text, sizeof words);
+      seen |= words[0] | words[1] | words[2] | words[3];
+    }
+  for (; len > 0; text++, len--)
+    seen |= (guchar) *text;
+  return (seen & highs) == 0;
+}
+
+static inline gboolean
 _lsobs_utf8_is_continuation (char c)
 {
   return ((guchar) c & 0xc0) == 0x80;

@@ -33,6 +33,10 @@ gboolean _lsobs_json_write_node_counting (LsobsBuffer *out,
                                           JsonNode *node,
                                           gsize max_bytes,
                                           guint *n_odd);
+gboolean _lsobs_json_write_node_measuring (LsobsBuffer *out,
+                                           JsonNode *node,
+                                           gsize max_bytes,
+                                           gsize *longest);
 void _lsobs_json_write_string (LsobsBuffer *out, const char *text, gsize len);
 GBytes *_lsobs_json_string_to_bytes (const char *text);
 void _lsobs_json_write_double (LsobsBuffer *out, double value);

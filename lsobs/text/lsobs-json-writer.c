@@ -26,10 +26,11 @@ typedef struct
 {
   LsobsBuffer *out;
   char *p;
-  char *end;    /* of the memory of @out */
-  char *last;   /* the maximum of @p */
-  gsize limit;  /* the maximum length of @out */
-  guint *n_odd; /* (nullable) counts the values that JSON cannot represent */
+  char *end;     /* of the memory of @out */
+  char *last;    /* the maximum of @p */
+  gsize limit;   /* the maximum length of @out */
+  guint *n_odd;  /* (nullable) counts the values that JSON cannot represent */
+  gsize longest; /* the bytes of the longest string that is no name, as it is written */
 } Writer;
 
 static gboolean write_value (Writer *self, JsonNode *node, guint depth);
@@ -48,6 +49,7 @@ writer_init (Writer *self, LsobsBuffer *out, gsize max_bytes, guint *n_odd)
 {
   self->out = out;
   self->n_odd = n_odd;
+  self->longest = 0;
   if (!g_size_checked_add (&self->limit, out->len, max_bytes))
     self->limit = G_MAXSIZE;
   _lsobs_buffer_reserve (out, SHORT_ROOM);
@@ -363,12 +365,16 @@ static gboolean
 write_text (Writer *self, const char *text)
 {
   gsize len = strlen (text);
+  gsize start = (gsize) (self->p - self->out->data);
+  gsize written_len;
 
   /* Check this before writing: the string may be far larger than the limit. */
   if (G_UNLIKELY (len > self->limit))
     return FALSE;
 
   write_quoted (self, text, len);
+  written_len = (gsize) (self->p - self->out->data) - start - strlen ("\"\"");
+  self->longest = MAX (self->longest, written_len);
   return TRUE;
 }
 
@@ -645,4 +651,19 @@ gboolean
 _lsobs_json_write_node (LsobsBuffer *out, JsonNode *node, gsize max_bytes)
 {
   return _lsobs_json_write_node_counting (out, node, max_bytes, NULL);
+}
+
+/* Does the same.
+ * @longest: (out): the bytes of the longest string that is not the name of a member, between its quotes
+ *   in the text; undefined if nothing is appended */
+gboolean
+_lsobs_json_write_node_measuring (LsobsBuffer *out, JsonNode *node, gsize max_bytes, gsize *longest)
+{
+  Writer writer;
+
+  writer_init (&writer, out, max_bytes, NULL);
+  if (!writer_finish (&writer, write_value (&writer, node, 0) && fits (&writer)))
+    return FALSE;
+  *longest = writer.longest;
+  return TRUE;
 }

@@ -7,6 +7,7 @@
 #include "lsobs/text/lsobs-json-merge-private.h"
 #include "lsobs/text/lsobs-json-path-private.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
+#include "lsobs/text/lsobs-json-scan-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/transport/lsobs-encoder-private.h"
 #include "lsobs/transport/lsobs-runtime-private.h"
@@ -109,6 +110,24 @@ keep_cuts (EncoderState *e,
     return;
   e->n_cut += cuts->n;
   _lsobs_json_path_write_cuts (&e->cut_paths, cuts, name, text, len);
+}
+
+/* Copies a payload that the writer of JSON has written, if the sanitizer would copy it as it is.
+ * @string_bound: as that of a record */
+static gboolean
+copy_written (EncoderState *e, GBytes *json, guint string_bound)
+{
+  gsize max_bytes = (gsize) e->settings->values.max_string_bytes;
+  gsize len;
+  const char *text = g_bytes_get_data (json, &len);
+
+  /* The writer does not check whether characters that are not ASCII are valid. */
+  if (string_bound == 0 || (max_bytes > 0 && string_bound - 1 > max_bytes) ||
+      e->settings->redactor != NULL || len == 0 || *text != '{' ||
+      !_lsobs_json_is_ascii (text, len))
+    return FALSE;
+  _lsobs_buffer_append (e->out, text, len);
+  return TRUE;
 }
 
 /* Walks what belongs to a run, and keeps where strings were cut.
@@ -258,8 +277,9 @@ write_size (EncoderState *e, GBytes *json)
   _lsobs_counters_add (e->counters, LSOBS_COUNTER_CUT_PAYLOADS, 1);
 }
 
+/* @string_bound: as that of a record */
 static void
-write_payload (EncoderState *e, LsobsField field, GBytes *json, gboolean hidden)
+write_payload (EncoderState *e, LsobsField field, GBytes *json, guint string_bound, gboolean hidden)
 {
   begin_field (e, field);
   if (hidden)
@@ -270,7 +290,7 @@ write_payload (EncoderState *e, LsobsField field, GBytes *json, gboolean hidden)
     {
       write_size (e, json);
     }
-  else
+  else if (!copy_written (e, json, string_bound))
     {
       walk_named (e, _lsobs_field_names[field], json);
     }
@@ -518,7 +538,8 @@ write_run (EncoderState *e)
   write_main (e);
   if (record->inputs != NULL)
     {
-      write_payload (e, LSOBS_FIELD_INPUTS, record->inputs, e->settings->values.hide_inputs);
+      write_payload (e, LSOBS_FIELD_INPUTS, record->inputs, record->inputs_string_bound,
+                     e->settings->values.hide_inputs);
     }
   else if (e->encoded->kind == LSOBS_RECORD_CREATE)
     {
@@ -527,7 +548,8 @@ write_run (EncoderState *e)
       end_field (e, LSOBS_FIELD_INPUTS);
     }
   if (record->outputs != NULL)
-    write_payload (e, LSOBS_FIELD_OUTPUTS, record->outputs, e->settings->values.hide_outputs);
+    write_payload (e, LSOBS_FIELD_OUTPUTS, record->outputs, record->outputs_string_bound,
+                   e->settings->values.hide_outputs);
   if (record->events != NULL && record->events->len > 0 && !is_cut (e))
     write_events (e);
   if (record->error != NULL)
@@ -537,7 +559,7 @@ write_run (EncoderState *e)
   if (has_extra (e))
     write_extra (e);
   if (has_serialized (e))
-    write_payload (e, LSOBS_FIELD_SERIALIZED, record->serialized, FALSE);
+    write_payload (e, LSOBS_FIELD_SERIALIZED, record->serialized, 0, FALSE);
 }
 
 static void

@@ -313,9 +313,15 @@ _lsobs_record_hook_run (const LsobsRecordHook *self, LsobsRecord *record)
       return;
     }
   if (!self->settings->values.hide_inputs)
-    visit_value (self, "inputs", &record->inputs);
+    {
+      visit_value (self, "inputs", &record->inputs);
+      record->inputs_string_bound = 0;
+    }
   if (!self->settings->values.hide_outputs)
-    visit_value (self, "outputs", &record->outputs);
+    {
+      visit_value (self, "outputs", &record->outputs);
+      record->outputs_string_bound = 0;
+    }
   if (!self->settings->values.hide_metadata)
     {
       visit_value (self, "metadata", &record->metadata);

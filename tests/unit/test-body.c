@@ -620,6 +620,27 @@ assert_bytes (GBytes *bytes, const char *expected)
                    strlen (expected));
 }
 
+/* The bound is above the longest string as it is written; names do not count. */
+static void
+test_capture_bound (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (JsonNode) node =
+      json_from_string ("{\"long name\":[\"12345\",\"\\n\\n\\n\",1234567,\"\"]}", NULL);
+  g_autoptr (JsonNode) empty = json_from_string ("{\"long name\":[]}", NULL);
+  guint bound = 99;
+
+  g_bytes_unref (_lsobs_capture_node_measuring (node, 100, fixture->counters, &bound));
+  g_assert_cmpuint (bound, ==, 7);
+  g_bytes_unref (_lsobs_capture_node_measuring (empty, 100, fixture->counters, &bound));
+  g_assert_cmpuint (bound, ==, 1);
+  /* What stands for a payload that is too large was not measured. */
+  g_bytes_unref (_lsobs_capture_node_measuring (node, 10, fixture->counters, &bound));
+  g_assert_cmpuint (bound, ==, 0);
+  bound = 99;
+  g_assert_null (_lsobs_capture_node_measuring (NULL, 10, fixture->counters, &bound));
+  g_assert_cmpuint (bound, ==, 0);
+}
+
 static void
 test_capture_node (Fixture *fixture, gconstpointer data)
 {
@@ -671,6 +692,7 @@ main (int argc, char *argv[])
       ADD (path, hostile[i], test_hostile);
     }
   ADD ("/body/capture/node", NULL, test_capture_node);
+  ADD ("/body/capture-bound", NULL, test_capture_bound);
   ADD ("/body/capture/bytes", NULL, test_capture_bytes);
 
   return g_test_run ();

@@ -7,6 +7,7 @@
 #include "lsobs/lsobs-process.h"
 #include "lsobs/model/lsobs-annotations-private.h"
 #include "lsobs/transport/lsobs-body-private.h"
+#include "lsobs/transport/lsobs-record-hook-private.h"
 #include "tests/lib/test-utils.h"
 #include "tests/lib/wire.h"
 
@@ -362,6 +363,97 @@ test_string_limit (Fixture *fixture, gconstpointer data)
   json_object_unref (parse (encoded));
 }
 
+/* Payloads that the writer has written */
+
+typedef struct
+{
+  const char *path;
+  const char *payload;
+  guint bound; /* above the bytes of the longest string, or 0 */
+  const char *regex;
+  const char *expected;
+} WrittenRow;
+
+/* No writer leaves space between tokens: here it shows who has copied the text. */
+static const WrittenRow written_rows[] = {
+  { "copied", "{\"a\": \"1234567890\"}", 11, NULL, "{\"a\": \"1234567890\"}" },
+  { "unknown", "{\"a\": \"1234567890\"}", 0, NULL, "{\"a\":\"1234567890\"}" },
+  { "long-string", "{\"a\": \"12345678901\"}", 12, NULL, "{\"a\":\"1234567890\"}" },
+  { "long-escapes", "{\"a\": \"\\n\\n\\n\\n\\n\\n\"}", 13, NULL, "{\"a\":\"\\n\\n\\n\\n\\n\\n\"}" },
+  { "no-object", "[ \"a\"]", 2, NULL, "{\"value\":[\"a\"]}" },
+  { "not-ascii", "{\"a\": \"\xc3\xa9\"}", 3, NULL, "{\"a\":\"\xc3\xa9\"}" },
+  { "not-utf8", "{\"a\": \"\xe9\"}", 2, NULL, "{\"a\":\"\xef\xbf\xbd\"}" },
+  { "secret", "{\"a\": \"secret\"}", 7, "secret", "{\"a\":\"[REDACTED]\"}" },
+  { "no-secret", "{\"a\": \"public\"}", 7, "secret", "{\"a\":\"public\"}" },
+};
+
+static void
+test_written (Fixture *fixture, gconstpointer data)
+{
+  const WrittenRow *row = data;
+  g_autoptr (LsobsEncoded) encoded = NULL;
+
+  lsobs_config_set_max_string_bytes (fixture->config, 10);
+  if (row->regex != NULL)
+    lsobs_config_set_redact_regex (fixture->config, row->regex);
+  fixture->record->inputs = json (row->payload);
+  fixture->record->inputs_string_bound = row->bound;
+  fixture->record->outputs = json (row->payload);
+  fixture->record->outputs_string_bound = row->bound;
+  encoded = encode (fixture);
+  assert_field (encoded, LSOBS_FIELD_INPUTS, row->expected);
+  assert_field (encoded, LSOBS_FIELD_OUTPUTS, row->expected);
+}
+
+/* A bound goes with its payload. */
+static void
+test_written_joined (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LsobsRecord) update = _lsobs_record_new (LSOBS_RECORD_UPDATE, fixture->record->info);
+  LsobsRecordEnd end = { .outputs = json ("{\"c\": 1}") };
+  g_autoptr (LsobsEncoded) encoded = NULL;
+
+  fixture->record->inputs = json ("{\"a\": 1}");
+  fixture->record->inputs_string_bound = 1;
+  fixture->record->outputs = json ("{\"a\": 1}");
+  update->outputs = json ("{\"b\": 1}");
+  update->outputs_string_bound = 1;
+  _lsobs_record_join (fixture->record, update);
+  g_assert_cmpuint (fixture->record->inputs_string_bound, ==, 1);
+  g_assert_cmpuint (fixture->record->outputs_string_bound, ==, 1);
+  _lsobs_record_end (fixture->record, &end);
+  encoded = encode (fixture);
+  assert_field (encoded, LSOBS_FIELD_INPUTS, "{\"a\": 1}");
+  assert_field (encoded, LSOBS_FIELD_OUTPUTS, "{\"c\":1}");
+}
+
+static JsonNode *
+lengthen (const char *field, JsonNode *value, gpointer user_data)
+{
+  return json_from_string ("{\"a\":\"12345678901\"}", NULL);
+}
+
+/* A payload that the function of the program has replaced has another bound. */
+static void
+test_written_replaced (Fixture *fixture, gconstpointer data)
+{
+  LsobsRecordHook hook = { .counters = fixture->counters };
+  g_autoptr (LsobsEncoded) encoded = NULL;
+  g_autoptr (LsobsSettings) settings = NULL;
+
+  lsobs_config_set_max_string_bytes (fixture->config, 10);
+  lsobs_config_set_redact_func (fixture->config, lengthen, NULL, NULL);
+  settings = hook.settings = _lsobs_settings_new (fixture->config, LSOBS_SETTINGS_ANY, NULL);
+  fixture->record->inputs = json ("{\"a\":\"1\"}");
+  fixture->record->inputs_string_bound = 2;
+  fixture->record->outputs = json ("{\"a\":\"1\"}");
+  fixture->record->outputs_string_bound = 2;
+  _lsobs_record_hook_run (&hook, fixture->record);
+  encoded = encode (fixture);
+  assert_field (encoded, LSOBS_FIELD_INPUTS, "{\"a\":\"1234567890\"}");
+  assert_field (encoded, LSOBS_FIELD_OUTPUTS, "{\"a\":\"1234567890\"}");
+}
+
 /* Redaction, place by place */
 
 #define SECRET "sk-1234567890"
@@ -623,6 +715,9 @@ main (int argc, char *argv[])
   ADD ("/encoder/cut", NULL, test_cut);
   ADD ("/encoder/cut-attachments", NULL, test_cut_attachments);
   ADD ("/encoder/string-limit", NULL, test_string_limit);
+  ADD_ROWS ("/encoder/written/", written_rows, test_written);
+  ADD ("/encoder/written-joined", NULL, test_written_joined);
+  ADD ("/encoder/written-replaced", NULL, test_written_replaced);
   ADD_ROWS ("/encoder/redacted/", place_rows, test_redacted);
   ADD ("/encoder/not-redacted/digits", "[0-9]+", test_not_redacted);
   ADD ("/encoder/not-redacted/anything", ".+", test_not_redacted);
