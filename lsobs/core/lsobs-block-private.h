@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <glib.h>
+#include "lsobs/core/lsobs-buffer-private.h"
 
 G_BEGIN_DECLS
 
@@ -41,6 +41,8 @@ GBytes *_lsobs_block_free_to_bytes (char *block, gsize len);
 void _lsobs_block_trim (void);
 void _lsobs_block_clear (void);
 
+gboolean _lsobs_block_row_lend (LsobsBlockRow *self, gsize expected, LsobsBuffer *buffer);
+GBytes *_lsobs_block_row_take (LsobsBlockRow *self, LsobsBuffer *buffer);
 GBytes *_lsobs_block_row_add (LsobsBlockRow *self, const char *text, gsize len);
 void _lsobs_block_row_clear (LsobsBlockRow *self);
 

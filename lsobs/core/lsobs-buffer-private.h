@@ -12,20 +12,22 @@ G_BEGIN_DECLS
  * time. */
 typedef struct
 {
-  char *data;      /* (owned) (nullable) g_malloc()ed, or a block */
+  char *data;      /* (owned) (nullable) g_malloc()ed, or a block, or lent */
   gsize len;       /* bytes in use */
   gsize allocated; /* size of @data in bytes */
   gboolean pooled; /* constant: @data is a block, see lsobs-block.c */
+  gboolean lent;   /* @data belongs to the row of a block; what does not fit there moves to memory of
+                    * the buffer's own */
 } LsobsBuffer;
 
 #define LSOBS_BUFFER_INIT \
  { \
-  NULL, 0, 0, FALSE \
+  NULL, 0, 0, FALSE, FALSE \
  }
 
 #define LSOBS_BUFFER_INIT_POOLED \
  { \
-  NULL, 0, 0, TRUE \
+  NULL, 0, 0, TRUE, FALSE \
  }
 
 /* The digits of the largest number of 64 bits. */

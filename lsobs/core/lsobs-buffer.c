@@ -12,6 +12,7 @@ forget (LsobsBuffer *self)
   self->data = NULL;
   self->len = 0;
   self->allocated = 0;
+  self->lent = FALSE;
 }
 
 /* Frees the bytes. @self is empty afterwards and can be used again. */
@@ -20,7 +21,7 @@ _lsobs_buffer_clear (LsobsBuffer *self)
 {
   if (self->pooled)
     _lsobs_block_unref (self->data);
-  else
+  else if (!self->lent)
     g_free (self->data);
   forget (self);
 }
@@ -57,6 +58,14 @@ _lsobs_buffer_grow (LsobsBuffer *self, gsize extra)
         memcpy (data, self->data, self->len);
       _lsobs_block_unref (self->data);
       self->data = data;
+    }
+  else if (self->lent)
+    {
+      char *data = g_malloc (wanted);
+
+      memcpy (data, self->data, self->len);
+      self->data = data;
+      self->lent = FALSE;
     }
   else
     {
@@ -132,10 +141,11 @@ _lsobs_buffer_append_int64 (LsobsBuffer *self, gint64 value)
 GBytes *
 _lsobs_buffer_steal_bytes (LsobsBuffer *self)
 {
-  GBytes *bytes =
-      g_bytes_new_with_free_func (self->data, self->len, self->pooled ? _lsobs_block_unref : g_free,
-                                  self->data);
+  GBytes *bytes;
 
+  g_assert (!self->lent);
+  bytes = g_bytes_new_with_free_func (self->data, self->len,
+                                      self->pooled ? _lsobs_block_unref : g_free, self->data);
   forget (self);
   return bytes;
 }

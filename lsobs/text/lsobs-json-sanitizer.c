@@ -882,6 +882,20 @@ _lsobs_json_sanitize_text (LsobsBuffer *out,
 {
   ScratchBuffers scratch = { LSOBS_BUFFER_INIT, LSOBS_BUFFER_INIT };
 
+  /* Nearly all texts are short names. */
+  if (options->redactor == NULL &&
+      (options->max_string_bytes == 0 || len <= options->max_string_bytes) &&
+      _lsobs_json_scan (text, text + len, TRUE) == text + len)
+    {
+      char *p = _lsobs_buffer_reserve (out, len + strlen ("\"\""));
+
+      *p = '"';
+      if (len > 0)
+        memcpy (p + 1, text, len);
+      p[len + 1] = '"';
+      out->len += len + strlen ("\"\"");
+      return;
+    }
   write_text (out, text, len, options, &scratch);
   clear_scratch (&scratch);
 }

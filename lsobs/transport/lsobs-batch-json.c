@@ -248,9 +248,8 @@ write_text (RecordReader *self, LsobsEncoded *encoded)
 static LsobsEncoded *
 make_encoded (RecordReader *self, LsobsRunInfo *info, LsobsRunEvent *attachments)
 {
-  LsobsEncoded *encoded = g_new0 (LsobsEncoded, 1);
+  LsobsEncoded *encoded = _lsobs_encoded_new ();
 
-  g_atomic_ref_count_init (&encoded->ref_count);
   encoded->record = _lsobs_record_new (self->kind, info);
   encoded->record->end_time = self->end_time;
   if (self->kind == LSOBS_RECORD_FEEDBACK)

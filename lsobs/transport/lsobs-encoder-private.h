@@ -80,6 +80,7 @@ typedef struct
 
 void _lsobs_encoder_memory_clear (LsobsEncoderMemory *self);
 
+LsobsEncoded *_lsobs_encoded_new (void);
 LsobsEncoded *_lsobs_encoder_encode (const LsobsEncoder *self, LsobsRecord *record);
 LsobsEncoded *_lsobs_encoder_convert (const LsobsEncoder *self,
                                       LsobsEncoded *encoded,

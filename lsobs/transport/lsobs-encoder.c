@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "lsobs/config/lsobs-probability-sampler-private.h"
+#include "lsobs/core/lsobs-bytes-private.h"
+#include "lsobs/core/lsobs-slab-private.h"
 #include "lsobs/text/lsobs-json-merge-private.h"
 #include "lsobs/text/lsobs-json-path-private.h"
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
@@ -190,8 +192,16 @@ static void
 write_id (EncoderState *e, const char *key, const LsobsId *id)
 {
   _lsobs_buffer_append_str (e->out, key);
-  write_mapped_id (e, id, _lsobs_buffer_reserve (e->out, LSOBS_UUID_LEN));
-  e->out->len += LSOBS_UUID_LEN;
+  /* That of the record was written before; a root has it as its trace, too. */
+  if (e->record->feedback == NULL && _lsobs_id_equal (id, &e->record->info->segment.id))
+    {
+      _lsobs_buffer_append (e->out, e->encoded->id, LSOBS_UUID_LEN);
+    }
+  else
+    {
+      write_mapped_id (e, id, _lsobs_buffer_reserve (e->out, LSOBS_UUID_LEN));
+      e->out->len += LSOBS_UUID_LEN;
+    }
   _lsobs_buffer_append_c (e->out, '"');
 }
 
@@ -691,15 +701,27 @@ write_feedback (EncoderState *e)
   end_field (e, LSOBS_FIELD_MAIN);
 }
 
+G_STATIC_ASSERT (sizeof (LsobsEncoded) <= LSOBS_SLAB_SIZE);
+
+/* Returns: (transfer full): one whose members the caller sets, but for the reference count */
+LsobsEncoded *
+_lsobs_encoded_new (void)
+{
+  LsobsEncoded *self = _lsobs_slab_alloc ();
+
+  memset (self, 0, sizeof *self);
+  g_atomic_ref_count_init (&self->ref_count);
+  return self;
+}
+
 /* @record: (transfer full)
  * Returns: (transfer full): without text and attachments, for the caller to fill */
 static LsobsEncoded *
 encoded_new (LsobsRecord *record, LsobsCounters *counters, LsobsRecordKind kind, LsobsCut cut)
 {
-  LsobsEncoded *self = g_new0 (LsobsEncoded, 1);
+  LsobsEncoded *self = _lsobs_encoded_new ();
   LsobsRunInfo *info = record->info;
 
-  g_atomic_ref_count_init (&self->ref_count);
   self->record = record;
   self->counters = _lsobs_counters_ref (counters);
   self->kind = kind;
@@ -720,12 +742,31 @@ _lsobs_encoder_memory_clear (LsobsEncoderMemory *self)
   _lsobs_block_row_clear (&self->row);
 }
 
+/* What the text of a record has beside its payloads, mostly less. */
+#define MAIN_SIZE 2048
+
+/* Returns: (transfer none): where the text of @record is written
+ * @lent: gets memory of the row, if the text is likely to fit there */
+static LsobsBuffer *
+begin_text (LsobsEncoderMemory *memory, LsobsRecord *record, LsobsBuffer *lent)
+{
+  gsize expected =
+      MAIN_SIZE + _lsobs_bytes_get_size (record->inputs) + _lsobs_bytes_get_size (record->outputs);
+
+  if (memory == NULL || _lsobs_block_row_lend (&memory->row, expected, lent))
+    return lent;
+  return &memory->text;
+}
+
 /* @text: empty afterwards
  * Returns: (transfer full) */
 static GBytes *
 take_text (LsobsEncoderMemory *memory, LsobsBuffer *text)
 {
   GBytes *bytes;
+
+  if (text->lent)
+    return _lsobs_block_row_take (&memory->row, text);
 
   /* A copy that the pool does not take back has no use. */
   if (memory == NULL || text->len > LSOBS_BLOCK_MAX_SIZE)
@@ -742,10 +783,10 @@ take_text (LsobsEncoderMemory *memory, LsobsBuffer *text)
 static void
 encode (const LsobsEncoder *self, LsobsCounters *counters, LsobsEncoded *encoded)
 {
-  LsobsBuffer lone = LSOBS_BUFFER_INIT;
-  LsobsBuffer *text = self->memory != NULL ? &self->memory->text : &lone;
   LsobsSettings *settings = self->settings;
   LsobsRecord *record = encoded->record;
+  g_auto (LsobsBuffer) lent = LSOBS_BUFFER_INIT;
+  LsobsBuffer *text = begin_text (self->memory, record, &lent);
   LsobsTarget *own = _lsobs_settings_get_own_target (settings, record->info->target);
   EncoderState e = {
     .settings = settings,
@@ -886,5 +927,5 @@ _lsobs_encoded_unref (LsobsEncoded *self)
   _lsobs_counters_unref (self->counters);
   g_bytes_unref (self->text);
   g_clear_pointer (&self->attachments, g_ptr_array_unref);
-  g_free (self);
+  _lsobs_slab_free (self);
 }

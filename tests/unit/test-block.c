@@ -581,6 +581,47 @@ test_rest (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
+/* A text that is written in its place lies there; one that becomes too long is not in the row. */
+static void
+test_row_lend (void)
+{
+  LsobsBlockRow row = { NULL };
+  LsobsBuffer buffer;
+  g_autofree char *filling = g_strnfill (1000, 'x');
+  g_autoptr (GBytes) first = NULL;
+  g_autoptr (GBytes) second = NULL;
+  g_autoptr (GBytes) third = NULL;
+
+  if (!has_pool ())
+    return;
+  g_assert_true (_lsobs_block_row_lend (&row, 10, &buffer));
+  _lsobs_buffer_append_str (&buffer, "first");
+  first = _lsobs_block_row_take (&row, &buffer);
+  g_assert_null (buffer.data);
+
+  /* What is not taken leaves no trace. */
+  g_assert_true (_lsobs_block_row_lend (&row, 10, &buffer));
+  _lsobs_buffer_append_str (&buffer, "dropped");
+  _lsobs_buffer_clear (&buffer);
+
+  g_assert_true (_lsobs_block_row_lend (&row, 10, &buffer));
+  _lsobs_buffer_append_str (&buffer, "long");
+  while (buffer.lent)
+    _lsobs_buffer_append (&buffer, filling, 1000);
+  g_assert_cmpuint (buffer.len, <=, 64 * 1024);
+  g_assert_cmpmem (buffer.data, 5, "longx", 5);
+  second = _lsobs_buffer_steal_bytes (&buffer);
+  g_assert_cmpmem (g_bytes_get_data (second, NULL), 5, "longx", 5);
+
+  third = _lsobs_block_row_add (&row, "third", 5);
+  g_assert_true ((const char *) g_bytes_get_data (third, NULL) ==
+                 (const char *) g_bytes_get_data (first, NULL) + strlen ("first"));
+  g_assert_cmpmem (g_bytes_get_data (first, NULL), g_bytes_get_size (first), "first", 5);
+  g_assert_cmpmem (g_bytes_get_data (third, NULL), g_bytes_get_size (third), "third", 5);
+  g_assert_false (_lsobs_block_row_lend (&row, 64 * 1024, &buffer));
+  _lsobs_block_row_clear (&row);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -594,6 +635,7 @@ main (int argc, char **argv)
   g_test_add_func ("/block/larger", test_larger);
   g_test_add_func ("/block/kept", test_kept);
   g_test_add_func ("/block/row", test_row);
+  g_test_add_func ("/block/row-lend", test_row_lend);
   g_test_add_func ("/block/threads", test_threads);
   g_test_add_func ("/block/fork", test_fork);
   g_test_add_func ("/block/buffer", test_buffer);
