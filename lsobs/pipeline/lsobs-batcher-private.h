@@ -37,6 +37,7 @@ void _lsobs_batcher_evict (LsobsBatcher *self);
 gboolean _lsobs_batcher_has_isolated (LsobsBatcher *self);
 void _lsobs_batcher_begin_probing (LsobsBatcher *self);
 guint _lsobs_batcher_isolate (LsobsBatcher *self, guint64 number);
+void _lsobs_batcher_send (LsobsBatcher *self, LsobsBatch *batch);
 void _lsobs_batcher_delivered (LsobsBatcher *self, LsobsBatch *batch);
 guint _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason);
 gint64 _lsobs_batcher_spool_overdue (LsobsBatcher *self, gint64 now, guint eighths);

@@ -129,6 +129,37 @@ forget_ended (LsobsBatcher *self, LsobsRecord *record)
     _lsobs_run_store_finish (self->store, &record->info->segment.id);
 }
 
+/* How many records the queue is told of under one lock. */
+#define RECORDS_PER_LOCK 64
+
+/* Calls @func for the records of @batch, some at a time: producers wait for the lock of the queue.
+ * @func: as _lsobs_queue_deliver() */
+static void
+tell_queue (LsobsBatcher *self,
+            LsobsBatch *batch,
+            void (*func) (LsobsQueue *queue, LsobsRecord *const *records, guint n_records))
+{
+  GPtrArray *encoded = _lsobs_batch_peek_records (batch);
+  LsobsRecord *records[RECORDS_PER_LOCK];
+
+  for (guint i = 0; i < encoded->len;)
+    {
+      guint n = 0;
+
+      while (n < RECORDS_PER_LOCK && i < encoded->len)
+        records[n++] = ((LsobsEncoded *) g_ptr_array_index (encoded, i++))->record;
+      func (self->queue, records, n);
+    }
+}
+
+/* The records of @batch are about to be sent. */
+void
+_lsobs_batcher_send (LsobsBatcher *self, LsobsBatch *batch)
+{
+  g_assert (g_main_context_is_owner (self->context));
+  tell_queue (self, batch, _lsobs_queue_send);
+}
+
 static void
 lose (LsobsBatcher *self, LsobsEncoded *encoded, LsobsDropReason reason)
 {
@@ -143,12 +174,8 @@ _lsobs_batcher_delivered (LsobsBatcher *self, LsobsBatch *batch)
 
   g_assert (g_main_context_is_owner (self->context));
   for (guint i = 0; i < records->len; i++)
-    {
-      LsobsEncoded *encoded = g_ptr_array_index (records, i);
-
-      forget_ended (self, encoded->record);
-      _lsobs_queue_delivered (self->queue, encoded->record);
-    }
+    forget_ended (self, ((LsobsEncoded *) g_ptr_array_index (records, i))->record);
+  tell_queue (self, batch, _lsobs_queue_deliver);
 }
 
 static GPtrArray *
@@ -273,12 +300,8 @@ spool_batch (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reason)
       _lsobs_queue_is_written_off (self->queue))
     return FALSE;
   for (guint i = 0; i < records->len; i++)
-    {
-      LsobsRecord *record = ((LsobsEncoded *) g_ptr_array_index (records, i))->record;
-
-      forget_ended (self, record);
-      _lsobs_queue_send (self->queue, record);
-    }
+    forget_ended (self, ((LsobsEncoded *) g_ptr_array_index (records, i))->record);
+  tell_queue (self, batch, _lsobs_queue_send);
   spooled_batch = g_new0 (SpooledBatch, 1);
   spooled_batch->queue = _lsobs_queue_ref (self->queue);
   spooled_batch->waker = g_source_ref (self->waker);

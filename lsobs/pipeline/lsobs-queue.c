@@ -761,24 +761,38 @@ _lsobs_queue_demote (LsobsQueue *self, LsobsRecord *record)
   unlock (self);
 }
 
-/* A taken record is delivered, unless it was written off. The caller keeps its reference. */
-void
-_lsobs_queue_delivered (LsobsQueue *self, LsobsRecord *record)
+/* @n_in_flight: (inout): is raised by one if @record leaves the flight */
+static GSList *
+deliver_unlocked (LsobsQueue *self, LsobsRecord *record, guint *n_in_flight, GSList *finished)
 {
-  GSList *finished;
-
-  lock (self);
-  if (!is_undecided_unlocked (record))
-    {
-      unlock (self);
-      return;
-    }
   if (record->kind == LSOBS_RECORD_CREATE)
     get_progress (self, record)->create_state = LSOBS_CREATE_DELIVERED;
-  leave_flight_unlocked (self, record);
-  _lsobs_counters_add (self->counters, LSOBS_COUNTER_DELIVERED, 1);
-  finished = count_for_waiters_unlocked (self, record, RESULT_DELIVERED, NULL);
+  if (G_UNLIKELY (record->kept))
+    take_kept_unlocked (self, record);
+  else
+    (*n_in_flight)++;
+  finished = count_for_waiters_unlocked (self, record, RESULT_DELIVERED, finished);
   forget_taken_unlocked (self, record);
+  return finished;
+}
+
+/* Taken records are delivered, but those that were written off. The caller keeps its references. */
+void
+_lsobs_queue_deliver (LsobsQueue *self, LsobsRecord *const *records, guint n_records)
+{
+  GSList *finished = NULL;
+  guint n_delivered = 0;
+  guint n_in_flight = 0;
+
+  lock (self);
+  for (guint i = 0; i < n_records; i++)
+    if (is_undecided_unlocked (records[i]))
+      {
+        finished = deliver_unlocked (self, records[i], &n_in_flight, finished);
+        n_delivered++;
+      }
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, -(gssize) n_in_flight);
+  _lsobs_counters_add (self->counters, LSOBS_COUNTER_DELIVERED, n_delivered);
   unlock_and_finish (self, finished);
 }
 
@@ -910,16 +924,17 @@ _lsobs_queue_get_oldest_time (LsobsQueue *self)
   return time;
 }
 
-/* A taken record is sent; it may have been kept. */
+/* Taken records are sent; they may have been kept. */
 void
-_lsobs_queue_send (LsobsQueue *self, LsobsRecord *record)
+_lsobs_queue_send (LsobsQueue *self, LsobsRecord *const *records, guint n_records)
 {
   lock (self);
-  if (G_UNLIKELY (record->kept))
-    {
-      take_kept_unlocked (self, record);
-      _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, 1);
-    }
+  for (guint i = 0; i < n_records; i++)
+    if (G_UNLIKELY (records[i]->kept))
+      {
+        take_kept_unlocked (self, records[i]);
+        _lsobs_counters_add (self->counters, LSOBS_COUNTER_IN_FLIGHT, 1);
+      }
   unlock (self);
 }
 

@@ -575,11 +575,9 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 static void
 send_batch (LsobsSender *self, LsobsBatch *batch)
 {
-  GPtrArray *records = _lsobs_batch_peek_records (batch);
   SentBatch *sent = g_new0 (SentBatch, 1);
 
-  for (guint i = 0; i < records->len; i++)
-    _lsobs_queue_send (self->queue, ((LsobsEncoded *) g_ptr_array_index (records, i))->record);
+  _lsobs_batcher_send (self->batcher, batch);
   _lsobs_batch_peek_history (batch)->number = ++self->n_sent;
   _lsobs_batch_peek_history (batch)->outcome = LSOBS_OUTCOME_DELIVERED;
   sent->sender = sender_ref (self);

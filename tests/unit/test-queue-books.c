@@ -4,6 +4,12 @@
 #include "lsobs/pipeline/lsobs-queue-private.h"
 #include "tests/lib/test-utils.h"
 
+static void
+delivered (LsobsQueue *queue, LsobsRecord *record)
+{
+  _lsobs_queue_deliver (queue, &record, 1);
+}
+
 /* Who waits for the records of a queue, and whether each of them has exactly one
  * outcome, whatever happens in whatever order. */
 
@@ -127,16 +133,16 @@ test_waiter_outcomes (Fixture *fixture, gconstpointer data)
 
   /* What comes after it does not count. */
   push_run (fixture);
-  _lsobs_queue_delivered (fixture->queue, in_flight);
+  delivered (fixture->queue, in_flight);
   assert_waiter (waiter, 2, 1, 0);
   _lsobs_queue_lost (fixture->queue, take_one (fixture), LSOBS_DROP_REASON_REJECTED);
   assert_waiter (waiter, 1, 1, 1);
   g_assert_cmpuint (n_calls, ==, 0);
   g_assert_false (_lsobs_flush_waiter_is_done (waiter));
   in_flight = take_one (fixture);
-  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  delivered (fixture->queue, take_one (fixture));
   assert_waiter (waiter, 1, 1, 1);
-  _lsobs_queue_delivered (fixture->queue, in_flight);
+  delivered (fixture->queue, in_flight);
   assert_waiter (waiter, 0, 2, 1);
   g_assert_cmpuint (n_calls, ==, 1);
   g_assert_true (_lsobs_flush_waiter_is_done (waiter));
@@ -171,11 +177,11 @@ test_waiter_several (Fixture *fixture, gconstpointer data)
   push_run (fixture);
   g_assert_true (_lsobs_queue_add_waiter (fixture->queue, second));
   g_assert_true (_lsobs_queue_add_waiter (fixture->queue, same));
-  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  delivered (fixture->queue, take_one (fixture));
   g_assert_cmpuint (n_calls, ==, 1);
   g_assert_true (_lsobs_flush_waiter_is_done (first));
   g_assert_false (_lsobs_flush_waiter_is_done (second));
-  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  delivered (fixture->queue, take_one (fixture));
   g_assert_cmpuint (n_calls, ==, 3);
   assert_waiter (second, 0, 2, 0);
   assert_waiter (same, 0, 2, 0);
@@ -200,7 +206,7 @@ test_waiter_patient (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (n_calls, ==, 1);
   g_assert_true (flush->refused);
   g_assert_false (patient->refused);
-  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  delivered (fixture->queue, take_one (fixture));
   _lsobs_queue_lost (fixture->queue, take_one (fixture), LSOBS_DROP_REASON_SHUTDOWN);
   g_assert_cmpuint (n_calls, ==, 2);
   assert_waiter (patient, 0, 1, 1);
@@ -217,7 +223,7 @@ test_waiter_removed (Fixture *fixture, gconstpointer data)
   g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
   g_assert_true (_lsobs_queue_remove_waiter (fixture->queue, waiter));
   g_assert_false (_lsobs_queue_remove_waiter (fixture->queue, waiter));
-  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  delivered (fixture->queue, take_one (fixture));
   assert_waiter (waiter, 1, 0, 0);
   g_assert_cmpuint (n_calls, ==, 0);
   g_assert_false (_lsobs_flush_waiter_wait_until (waiter, g_get_monotonic_time ()));
@@ -236,7 +242,7 @@ test_waiter_refused (Fixture *fixture, gconstpointer data)
   g_assert_true (waiter->refused);
   assert_waiter (waiter, 1, 0, 0);
   /* The record stays. */
-  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  delivered (fixture->queue, take_one (fixture));
   assert_waiter (waiter, 1, 0, 0);
   assert_books (fixture->queue);
 }
@@ -252,7 +258,7 @@ test_waiter_joined (Fixture *fixture, gconstpointer data)
   g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
   _lsobs_queue_push (fixture->queue, make_end (info));
   assert_waiter (waiter, 1, 0, 0);
-  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  delivered (fixture->queue, take_one (fixture));
   assert_waiter (waiter, 0, 1, 0);
 }
 
@@ -273,7 +279,7 @@ test_waiter_wait (Fixture *fixture, gconstpointer data)
   push_run (fixture);
   g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
   thread = g_thread_new ("wait", wait_thread, waiter);
-  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  delivered (fixture->queue, take_one (fixture));
   g_assert_true (GPOINTER_TO_INT (g_thread_join (thread)));
 }
 
@@ -298,7 +304,7 @@ test_close (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (lsobs_stats_get_dropped (stats, LSOBS_DROP_REASON_SHUTDOWN), ==, 1);
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, 1);
   /* What waited can still be taken. */
-  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  delivered (fixture->queue, take_one (fixture));
   assert_books (fixture->queue);
 }
 
@@ -335,7 +341,7 @@ test_write_off (Fixture *fixture, gconstpointer data)
 
   for (guint i = 0; i < 4; i++)
     push_run (fixture);
-  _lsobs_queue_delivered (fixture->queue, take_one (fixture));
+  delivered (fixture->queue, take_one (fixture));
   in_flight = take_one (fixture);
   kept = take_one (fixture);
   _lsobs_queue_keep (fixture->queue, kept);
@@ -347,8 +353,8 @@ test_write_off (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (n_calls, ==, 1);
   assert_waiter (waiter, 0, 0, 3);
 
-  _lsobs_queue_send (fixture->queue, kept);
-  _lsobs_queue_delivered (fixture->queue, in_flight);
+  _lsobs_queue_send (fixture->queue, &kept, 1);
+  delivered (fixture->queue, in_flight);
   _lsobs_queue_lost (fixture->queue, kept, LSOBS_DROP_REASON_UNAVAILABLE);
   _lsobs_queue_keep (fixture->queue, in_flight);
   stats = _lsobs_queue_dup_stats (fixture->queue);
@@ -358,6 +364,41 @@ test_write_off (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, 0);
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED_BYTES), ==, 0);
   g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
+}
+
+/* Of several records at once, each counts by what it is. */
+static void
+test_several (Fixture *fixture, gconstpointer data)
+{
+  guint n_calls = 0;
+  g_autoptr (LsobsFlushWaiter) waiter = _lsobs_flush_waiter_new (count_cb, &n_calls);
+  g_autoptr (LsobsStats) stats = NULL;
+  LsobsRecord *records[4];
+
+  for (guint i = 0; i < G_N_ELEMENTS (records); i++)
+    push_run (fixture);
+  g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
+  for (guint i = 0; i < G_N_ELEMENTS (records); i++)
+    records[i] = take_one (fixture);
+  _lsobs_queue_keep (fixture->queue, records[0]);
+  _lsobs_queue_keep (fixture->queue, records[1]);
+  _lsobs_queue_lost (fixture->queue, records[2], LSOBS_DROP_REASON_REJECTED);
+  assert_waiter (waiter, 3, 0, 1);
+  _lsobs_queue_send (fixture->queue, records + 1, 3);
+  stats = _lsobs_queue_dup_stats (fixture->queue);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, 1);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT), ==, 2);
+  g_clear_pointer (&stats, lsobs_stats_unref);
+
+  _lsobs_queue_deliver (fixture->queue, records, G_N_ELEMENTS (records));
+  assert_waiter (waiter, 0, 3, 1);
+  g_assert_cmpuint (n_calls, ==, 1);
+  stats = _lsobs_queue_dup_stats (fixture->queue);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_DELIVERED), ==, 3);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED), ==, 0);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_QUEUED_BYTES), ==, 0);
+  g_assert_cmpuint (lsobs_stats_get (stats, LSOBS_COUNTER_IN_FLIGHT), ==, 0);
+  assert_books (fixture->queue);
 }
 
 /* A model: what the queue must hold, as a list of the numbers of runs */
@@ -494,7 +535,7 @@ model_settle (Model *model)
   i = (guint) g_test_rand_int_range (0, (gint32) model->in_flight->len);
   record = g_ptr_array_steal_index_fast (model->in_flight, i);
   if (g_test_rand_int_range (0, 3) > 0)
-    _lsobs_queue_delivered (model->queue, record);
+    delivered (model->queue, record);
   else
     _lsobs_queue_lost (model->queue, record,
                        (LsobsDropReason) g_test_rand_int_range (LSOBS_DROP_REASON_TOO_LARGE,
@@ -562,7 +603,7 @@ take_some (Fixture *fixture)
 
   for (guint i = 0; i < n; i++)
     if (i % 2 == 0)
-      _lsobs_queue_delivered (fixture->queue, fixture->taken->pdata[i]);
+      delivered (fixture->queue, fixture->taken->pdata[i]);
     else
       _lsobs_queue_lost (fixture->queue, fixture->taken->pdata[i], LSOBS_DROP_REASON_UNAVAILABLE);
   g_ptr_array_set_size (fixture->taken, 0);
@@ -615,6 +656,7 @@ main (int argc, char *argv[])
   ADD ("close", 10, test_close);
   ADD ("drop-waiting", 10, test_drop_waiting);
   ADD ("write-off", 10, test_write_off);
+  ADD ("several", 10, test_several);
   ADD ("threads", CAPACITY, test_threads);
   g_test_add_func ("/queue-books/model", test_model);
 

@@ -5,6 +5,12 @@
 
 #include "lsobs/pipeline/lsobs-queue-private.h"
 
+static void
+delivered (LsobsQueue *queue, LsobsRecord *record)
+{
+  _lsobs_queue_deliver (queue, &record, 1);
+}
+
 /* Big enough not to matter. */
 #define MUCH (64 * 1024 * 1024)
 
@@ -476,7 +482,7 @@ test_promote_taken (Fixture *fixture, gconstpointer data)
   _lsobs_queue_promote (fixture->queue, end);
   g_assert_cmpint (end->kind, ==, LSOBS_RECORD_CREATE);
   g_assert_cmpint (_lsobs_queue_get_create_state (fixture->queue, info), ==, LSOBS_CREATE_TAKEN);
-  _lsobs_queue_delivered (fixture->queue, end);
+  delivered (fixture->queue, end);
   g_assert_cmpint (_lsobs_queue_get_create_state (fixture->queue, info), ==,
                    LSOBS_CREATE_DELIVERED);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DELIVERED), ==, 1);
@@ -726,7 +732,7 @@ test_attach_bounds_of_all (Fixture *fixture, gconstpointer data)
   g_assert_false (attach (fixture, info, "b", 3000, &wake));
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 2);
 
-  _lsobs_queue_delivered (fixture->queue, g_ptr_array_index (fixture->taken, 1));
+  delivered (fixture->queue, g_ptr_array_index (fixture->taken, 1));
   _lsobs_record_unref (g_ptr_array_remove_index (fixture->taken, 1));
   _lsobs_run_info_unref (other);
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_DROPPED_ATTACHMENTS), ==, 4);
