@@ -120,7 +120,7 @@ _lsobs_capture_node_measuring (JsonNode *node,
   return bytes;
 }
 
-/* The same, where nobody asks for the bound of strings. */
+/* Does the same without the bound. */
 GBytes *
 _lsobs_capture_node (JsonNode *node, gsize max_bytes, LsobsCounters *counters)
 {
