@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "lsobs/core/lsobs-buffer-private.h"
+#include <glib.h>
 
 G_BEGIN_DECLS
 
@@ -24,27 +24,15 @@ G_BEGIN_DECLS
 #define LSOBS_BLOCK_MAX_POOL_BYTES  (32 * 1024 * 1024)
 #define LSOBS_BLOCK_IDLE_POOL_BYTES (512 * 1024)
 
-/* Where the next text of a row goes, one after the other in the same block. A plain value, used by one
- * thread at a time. */
-typedef struct
-{
-  char *block; /* (owned) (nullable) */
-  gsize used;  /* of its bytes */
-} LsobsBlockRow;
-
 /* What is kept; written in lsobs-block.c only. */
 extern gsize _lsobs_block_pool_bytes;
 
 char *_lsobs_block_new (gsize size, gsize *allocated);
+char *_lsobs_block_ref (char *block);
 void _lsobs_block_unref (gpointer block);
 GBytes *_lsobs_block_free_to_bytes (char *block, gsize len);
 void _lsobs_block_trim (void);
 void _lsobs_block_clear (void);
-
-gboolean _lsobs_block_row_lend (LsobsBlockRow *self, gsize expected, LsobsBuffer *buffer);
-GBytes *_lsobs_block_row_take (LsobsBlockRow *self, LsobsBuffer *buffer);
-GBytes *_lsobs_block_row_add (LsobsBlockRow *self, const char *text, gsize len);
-void _lsobs_block_row_clear (LsobsBlockRow *self);
 
 static inline gsize
 _lsobs_block_get_pool_bytes (void)

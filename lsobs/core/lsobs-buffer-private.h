@@ -16,7 +16,7 @@ typedef struct
   gsize len;       /* bytes in use */
   gsize allocated; /* size of @data in bytes */
   gboolean pooled; /* constant: @data is a block, see lsobs-block.c */
-  gboolean lent;   /* @data belongs to the row of a block; what does not fit there moves to memory of
+  gboolean lent; /* @data belongs to the row of a block; what does not fit there moves to memory of
                     * the buffer's own */
 } LsobsBuffer;
 

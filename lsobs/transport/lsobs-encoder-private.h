@@ -2,7 +2,7 @@
 #pragma once
 
 #include "lsobs/config/lsobs-settings-private.h"
-#include "lsobs/core/lsobs-block-private.h"
+#include "lsobs/core/lsobs-block-row-private.h"
 #include "lsobs/core/lsobs-buffer-private.h"
 #include "lsobs/core/lsobs-stats-private.h"
 #include "lsobs/model/lsobs-record-private.h"

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lsobs/core/lsobs-block-private.h"
+#include "lsobs/core/lsobs-block-row-private.h"
 #include "lsobs/core/lsobs-buffer-private.h"
 #include "lsobs/model/lsobs-capture-private.h"
 #include "tests/lib/test-helpers.h"
