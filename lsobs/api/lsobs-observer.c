@@ -56,7 +56,9 @@ struct _LsobsObserver
   LsobsExporterValues
       values;              /* of the exporter; the config only until initialised, and the transport
                                * only if the program has given it */
-  LsobsExporter *exporter; /* (owned) guarded by _lsobs_fork_lock(): another config replaces it */
+  LsobsExporter *exporter; /* (owned) another config replaces it. It is read between
+                            * _lsobs_fork_begin_read() and _lsobs_fork_end_read(), and replaced between
+                            * _lsobs_fork_begin_change() and _lsobs_fork_end_change() */
   LsobsLineage *lineage;   /* (owned) of all exporters that the observer has had */
   LsobsNotifier *notifier; /* (owned) */
   LsobsNodeTable *nodes;   /* (owned) (atomic) (nullable) the nodes that belong to no invocation;
@@ -95,10 +97,11 @@ LsobsExporter *
 _lsobs_observer_ref_exporter (LsobsObserver *self)
 {
   LsobsExporter *exporter;
+  gboolean reads_freely;
 
-  _lsobs_fork_lock ();
+  reads_freely = _lsobs_fork_begin_read ();
   exporter = g_object_ref (self->exporter);
-  _lsobs_fork_unlock ();
+  _lsobs_fork_end_read (reads_freely);
   return exporter;
 }
 
@@ -475,7 +478,7 @@ replace_exporter (LsobsObserver *self, LsobsExporter *exporter, gboolean tracing
       LsobsDispatcher *dispatcher = _lsobs_exporter_get_dispatcher (current);
 
       replaced = NULL;
-      _lsobs_fork_lock ();
+      _lsobs_fork_begin_change ();
       is_closed = _lsobs_lineage_is_closed_unlocked (self->lineage);
       if (!is_closed && self->exporter == current)
         {
@@ -484,7 +487,7 @@ replace_exporter (LsobsObserver *self, LsobsExporter *exporter, gboolean tracing
           self->exporter = exporter;
           _lsobs_lineage_set_tracing (self->lineage, tracing);
         }
-      _lsobs_fork_unlock ();
+      _lsobs_fork_end_change ();
     }
   while (replaced == NULL && !is_closed);
   if (is_closed)
@@ -1271,12 +1274,13 @@ LsobsExporter *
 lsobs_observer_get_exporter (LsobsObserver *self)
 {
   LsobsExporter *exporter;
+  gboolean reads_freely;
 
   g_return_val_if_fail (LSOBS_IS_OBSERVER (self), NULL);
   g_return_val_if_fail (self->lineage != NULL, NULL);
 
-  _lsobs_fork_lock ();
+  reads_freely = _lsobs_fork_begin_read ();
   exporter = self->exporter;
-  _lsobs_fork_unlock ();
+  _lsobs_fork_end_read (reads_freely);
   return exporter;
 }

@@ -30,6 +30,10 @@ typedef struct
 
 void _lsobs_fork_lock (void);
 void _lsobs_fork_unlock (void);
+gboolean _lsobs_fork_begin_read (void);
+void _lsobs_fork_end_read (gboolean reads_freely);
+void _lsobs_fork_begin_change (void);
+void _lsobs_fork_end_change (void);
 void _lsobs_fork_guard_add_queue (LsobsForkGuard *self, GAsyncQueue *queue);
 void _lsobs_fork_guard_remove_queue (LsobsForkGuard *self);
 GThread *_lsobs_fork_guard_start_thread (const char *name,

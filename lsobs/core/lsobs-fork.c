@@ -52,6 +52,16 @@ static GQueue queues = G_QUEUE_INIT;  /* guarded by registry_lock: LsobsForkGuar
 /* The innermost lock of lsobs: see _lsobs_fork_lock(). */
 static GMutex moment_lock;
 
+/* See _lsobs_fork_begin_read(). Each has a cache line of its own: all threads read the second one all
+ * the time. */
+static int n_reads __attribute__ ((aligned (64)));   /* atomic */
+static int n_changes __attribute__ ((aligned (64))); /* atomic */
+
+/* A change yields so often before it sleeps, for so many µs: a thread that reads may need the processor
+ * of this thread, and have a lower priority. */
+#define MAX_YIELDS  100
+#define CHANGE_WAIT 100
+
 /* The guard of this thread if lsobs has created the thread, else NULL. */
 static __thread LsobsForkGuard *own_guard;
 
@@ -129,6 +139,9 @@ forked_cb (void)
   g_mutex_init (&moment_lock);
   g_cond_init (&started_cond);
   n_starting = 0;
+  /* Of threads that do not exist here. */
+  g_atomic_int_set (&n_reads, 0);
+  g_atomic_int_set (&n_changes, 0);
   own_guard = NULL;
   g_atomic_int_inc (&_lsobs_fork_epoch_value);
 }
@@ -151,6 +164,68 @@ void
 _lsobs_fork_unlock (void)
 {
   _lsobs_mutex_unlock (&moment_lock, LSOBS_LOCK_MOMENT);
+}
+
+/* Lets this thread read a pointer that is changed between _lsobs_fork_begin_change() and
+ * _lsobs_fork_end_change() only, and add a reference to what it points to. Nothing else may be done
+ * before _lsobs_fork_end_read(). Mostly no lock is taken.
+ *
+ * It is free of races: this thread first counts itself, and then looks for changes; a thread that changes
+ * something first counts its change, and then looks for threads that read. All four are sequentially
+ * consistent. So, if this thread sees no change, each one that begins waits for it, and its change happens
+ * after all that this thread reads; a change that has ended before happens before, as this thread has
+ * read the count that it wrote last. If this thread sees a change, it takes the lock, which is held for
+ * the change.
+ *
+ * A change does not wait for long: while it waits, a thread counts itself once at most, and is not held up
+ * until it has counted itself out. A forked child forgets both counts. It has only the thread that forked,
+ * which does not fork between the two calls; and no pointer is half changed there, as the lock is held for
+ * the change.
+ * Returns: for _lsobs_fork_end_read() */
+gboolean
+_lsobs_fork_begin_read (void)
+{
+  if (G_LIKELY (g_atomic_int_get (&n_changes) == 0))
+    {
+      g_atomic_int_inc (&n_reads);
+      if (G_LIKELY (g_atomic_int_get (&n_changes) == 0))
+        return TRUE;
+      g_atomic_int_add (&n_reads, -1);
+    }
+  _lsobs_fork_lock ();
+  return FALSE;
+}
+
+/* @reads_freely: what _lsobs_fork_begin_read() returned */
+void
+_lsobs_fork_end_read (gboolean reads_freely)
+{
+  if (G_LIKELY (reads_freely))
+    g_atomic_int_add (&n_reads, -1);
+  else
+    _lsobs_fork_unlock ();
+}
+
+/* Takes the lock of _lsobs_fork_lock() while no other thread is between _lsobs_fork_begin_read() and
+ * _lsobs_fork_end_read(). What was read before may be freed after _lsobs_fork_end_change(). */
+void
+_lsobs_fork_begin_change (void)
+{
+  _lsobs_lock_check_none ();
+  g_atomic_int_inc (&n_changes);
+  for (guint i = 0; g_atomic_int_get (&n_reads) > 0; i++)
+    if (i < MAX_YIELDS)
+      g_thread_yield ();
+    else
+      g_usleep (CHANGE_WAIT);
+  _lsobs_fork_lock ();
+}
+
+void
+_lsobs_fork_end_change (void)
+{
+  _lsobs_fork_unlock ();
+  g_atomic_int_add (&n_changes, -1);
 }
 
 /* A forking thread holds the registry while it waits for the gates of all other threads: a thread
