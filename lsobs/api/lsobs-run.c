@@ -202,12 +202,13 @@ new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run
   LsobsRun *parent = start->parent;
   LsobsRunInfo *parent_info = parent != NULL ? parent->info : NULL;
   gboolean may_be_sent = parent != NULL ? _lsobs_run_samples_children (parent)
-                                        : settings->values.tracing_enabled && !start->is_left_out;
+                                        : _lsobs_settings_may_keep (settings) && !start->is_left_out;
   LsobsRunInfo *info =
-      _lsobs_run_info_new (parent_info, start->name, run_type, may_be_sent, sizeof (Room));
+      _lsobs_run_info_new (parent_info, start->name, run_type, !may_be_sent, sizeof (Room));
   /* The sampler decides at the root, so that a trace is sent as a whole or not at all. */
-  gboolean sampled =
-      parent != NULL ? may_be_sent : is_root_sampled (exporter, start, &info->segment.id);
+  gboolean sampled = parent != NULL || !may_be_sent
+                         ? may_be_sent
+                         : is_root_sampled (exporter, start, &info->segment.id);
   LsobsRun *self = new_run (exporter, info, sampled);
 
   if (parent == NULL && start->earlier != NULL && start->earlier->info->target != NULL)
@@ -234,7 +235,7 @@ new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunT
   _lsobs_run_info_set_anchor (parent_info);
   if (remote->target != NULL)
     _lsobs_run_info_set_target (parent_info, remote->target);
-  info = _lsobs_run_info_new (parent_info, start->name, run_type, TRUE, sizeof (Room));
+  info = _lsobs_run_info_new (parent_info, start->name, run_type, FALSE, sizeof (Room));
   self = new_run (exporter, info,
                   is_root_sampled (exporter, start, _lsobs_run_info_get_trace_id (info)));
   _lsobs_annotations_take_remote_unlocked (_lsobs_run_ensure_annotations (self), remote);
@@ -921,7 +922,7 @@ lsobs_run_get_start_time (LsobsRun *self)
 {
   g_return_val_if_fail (self != NULL, 0);
 
-  return self->info->segment.start_time;
+  return _lsobs_run_info_peek_segment (self->info)->start_time;
 }
 
 static char *
@@ -948,7 +949,7 @@ lsobs_run_dup_id (LsobsRun *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  return id_to_string (&self->info->segment.id);
+  return id_to_string (&_lsobs_run_info_peek_segment (self->info)->id);
 }
 
 /**
@@ -983,9 +984,12 @@ lsobs_run_dup_trace_id (LsobsRun *self)
 char *
 lsobs_run_dup_parent_id (LsobsRun *self)
 {
+  LsobsRunInfo *parent;
+
   g_return_val_if_fail (self != NULL, NULL);
 
-  return self->info->parent != NULL ? id_to_string (&self->info->parent->segment.id) : NULL;
+  parent = self->info->parent;
+  return parent != NULL ? id_to_string (&_lsobs_run_info_peek_segment (parent)->id) : NULL;
 }
 
 /**

@@ -64,6 +64,7 @@ gboolean _lsobs_settings_check_replica (LsobsConfig *config,
                                         GError **error);
 LsobsSettings *_lsobs_settings_ref (LsobsSettings *self);
 void _lsobs_settings_unref (LsobsSettings *self);
+gboolean _lsobs_settings_may_keep (LsobsSettings *self);
 gboolean _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id);
 gboolean _lsobs_settings_keep_lost (LsobsSettings *self);
 LsobsTarget *_lsobs_settings_get_own_target (LsobsSettings *self, LsobsTarget *trace_target);

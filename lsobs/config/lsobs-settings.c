@@ -418,6 +418,14 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_free (self);
 }
 
+/* Whether _lsobs_settings_keeps() returns TRUE for any trace. */
+gboolean
+_lsobs_settings_may_keep (LsobsSettings *self)
+{
+  return self->values.tracing_enabled &&
+         (self->values.sampler != NULL || self->values.sampling_rate > 0.0);
+}
+
 /* Whether a trace is sent. Called at the root of each trace. */
 gboolean
 _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id)

@@ -85,10 +85,10 @@ _lsobs_feedback_new_for_run (LsobsRunInfo *run, GObject *exporter, const char *k
   LsobsFeedback *self = alloc_feedback (key);
 
   self->run_id = g_malloc0 (LSOBS_UUID_LEN + 1);
-  _lsobs_id_write (&run->segment.id, self->run_id);
+  _lsobs_id_write (&_lsobs_run_info_peek_segment (run)->id, self->run_id);
   self->trace_id = g_malloc0 (LSOBS_UUID_LEN + 1);
   _lsobs_id_write (_lsobs_run_info_get_trace_id (run), self->trace_id);
-  self->start_time = run->segment.start_time;
+  self->start_time = _lsobs_run_info_peek_segment (run)->start_time;
   self->run = _lsobs_run_info_ref (run);
   self->exporter = g_object_ref (exporter);
   return self;

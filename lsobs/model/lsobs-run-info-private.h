@@ -67,8 +67,10 @@ typedef struct _LsobsRunInfo
 
   struct _LsobsRunInfo *parent; /* (owned) (nullable) */
   struct _LsobsRunInfo *root;   /* (unowned) an ancestor, or itself */
-  LsobsSegment segment;
-  gint64 anchor; /* µs: of the trace. Add it to the boot time, see lsobs-clock.c */
+  int is_identified;    /* (atomic) gboolean: @segment and @anchor are set, and stay as they are */
+  LsobsSegment segment; /* see _lsobs_run_info_peek_segment() */
+  gint64 anchor;        /* µs: of the trace. Add it to the boot time, see lsobs-clock.c */
+  gint64 stamp;         /* µs: the boot time of the start, if @segment and @anchor are made later */
   guint depth;   /* number of segments in the path */
   guint epoch;   /* the fork epoch of the process that started the run */
   LsobsRunType run_type;
@@ -92,7 +94,7 @@ typedef struct _LsobsRunInfo
 LsobsRunInfo *_lsobs_run_info_new (LsobsRunInfo *parent,
                                    const char *name,
                                    LsobsRunType run_type,
-                                   gboolean timed,
+                                   gboolean is_lazy,
                                    gsize room);
 LsobsRunInfo *_lsobs_run_info_new_for_segments (const LsobsSegment *segments,
                                                 guint n_segments,
@@ -101,6 +103,7 @@ LsobsRunInfo *_lsobs_run_info_new_for_segments (const LsobsSegment *segments,
 LsobsRunInfo *_lsobs_run_info_ref (LsobsRunInfo *self);
 void _lsobs_run_info_unref (LsobsRunInfo *self);
 
+void _lsobs_run_info_identify (LsobsRunInfo *self);
 void _lsobs_run_info_set_parent (LsobsRunInfo *self, LsobsRunInfo *parent);
 void _lsobs_run_info_set_anchor (LsobsRunInfo *self);
 void _lsobs_run_info_set_target (LsobsRunInfo *self, LsobsTarget *target);
@@ -112,6 +115,16 @@ const LsobsId *_lsobs_run_info_get_trace_id (LsobsRunInfo *self);
 gsize _lsobs_run_info_get_path_len (LsobsRunInfo *self);
 void _lsobs_run_info_write_path (LsobsRunInfo *self, const char *seed, char *text);
 char *_lsobs_run_info_dup_path (LsobsRunInfo *self);
+
+/* Returns: (transfer none): the id and the start time of the run. A run that is sent has both from its
+ * start; its segment may be read directly. */
+static inline const LsobsSegment *
+_lsobs_run_info_peek_segment (LsobsRunInfo *self)
+{
+  if (G_UNLIKELY (!g_atomic_int_get (&self->is_identified)))
+    _lsobs_run_info_identify (self);
+  return &self->segment;
+}
 
 /* @destination: an index below the number given to _lsobs_run_info_ensure_progress() */
 static inline LsobsRunProgress *

@@ -50,49 +50,93 @@ alloc_info (LsobsRunInfo *parent, const char *name, LsobsRunType run_type, gsize
   self->epoch = _lsobs_fork_epoch ();
   self->run_type = run_type;
   self->sampled = TRUE;
+  self->is_identified = TRUE;
   self->name_len = name_len;
   if (name != NULL)
     self->name = memcpy ((char *) (self + 1) + room, name, name_size);
   return self;
 }
 
+/* @parent_segment: of the parent
+ * @stamp: the boot time of the start of a child
+ * Returns: the anchor of the child. The boot time may be another one than that of the parent: a process
+ *   can be saved, and restored on another machine. */
+static gint64
+get_child_anchor (LsobsRunInfo *parent, const LsobsSegment *parent_segment, gint64 stamp)
+{
+  return MAX (parent->anchor, parent_segment->start_time - stamp);
+}
+
 /* Sets the start time: the current time of the trace. */
 static void
-start_now (LsobsRunInfo *self, gboolean timed)
+start_now (LsobsRunInfo *self)
 {
   LsobsRunInfo *parent = self->parent;
-  gint64 anchor = 0;
   gint64 stamp;
 
-  if (parent == NULL && timed)
-    anchor = _lsobs_clock_anchor_and_stamp (&stamp);
+  if (parent == NULL)
+    {
+      self->anchor = _lsobs_clock_anchor_and_stamp (&stamp);
+    }
   else
-    stamp = _lsobs_clock_boot_stamp ();
+    {
+      stamp = _lsobs_clock_boot_stamp ();
+      self->anchor = get_child_anchor (parent, _lsobs_run_info_peek_segment (parent), stamp);
+    }
+  self->segment.start_time = MIN (self->anchor + stamp, LSOBS_MAX_TIME);
+}
+
+/* Makes the id and the times of a run that was started without them. Called from any thread, several
+ * times too: the first one decides. They are made before the lock is taken, under which they are only
+ * copied; who sees that they are there, sees them whole. A forked child finds them whole, too, or makes
+ * them. The parent has its own, see _lsobs_run_info_new(): so this is no recursion. */
+void
+_lsobs_run_info_identify (LsobsRunInfo *self)
+{
+  LsobsRunInfo *parent = self->parent;
+  LsobsSegment segment;
+  gint64 anchor;
+
   if (parent != NULL)
-    /* The boot time may be another one than that of the parent: a process can be saved, and
-     * restored on another machine. */
-    anchor = MAX (parent->anchor, parent->segment.start_time - stamp);
-  else if (!timed)
-    anchor = _lsobs_clock_source.get_wall_time () - stamp;
-  self->anchor = anchor;
-  self->segment.start_time = MIN (anchor + stamp, LSOBS_MAX_TIME);
+    anchor = get_child_anchor (parent, _lsobs_run_info_peek_segment (parent), self->stamp);
+  else
+    anchor = _lsobs_clock_source.get_wall_time () - _lsobs_clock_source.get_boot_time ();
+  segment.start_time = MIN (anchor + self->stamp, LSOBS_MAX_TIME);
+  _lsobs_id_make (&segment.id, segment.start_time);
+  _lsobs_fork_lock ();
+  if (!g_atomic_int_get (&self->is_identified))
+    {
+      self->segment = segment;
+      self->anchor = anchor;
+      g_atomic_int_set (&self->is_identified, TRUE);
+    }
+  _lsobs_fork_unlock ();
 }
 
 /* A run that starts now. The start time, the time in the id and the time in the path are the same.
  * @parent: (nullable)
- * @timed: whether the order of this trace and others matters; FALSE saves time
+ * @is_lazy: the run is not sent: its id and its times are made when somebody asks for them, with the boot
+ *   time of now. The wall clock is read then, and the order of this trace and others is not kept
  * @room: bytes to add behind the info, filled with zeroes, for objects with its lifetime */
 LsobsRunInfo *
 _lsobs_run_info_new (LsobsRunInfo *parent,
                      const char *name,
                      LsobsRunType run_type,
-                     gboolean timed,
+                     gboolean is_lazy,
                      gsize room)
 {
   LsobsRunInfo *self =
       alloc_info (parent != NULL ? _lsobs_run_info_ref (parent) : NULL, name, run_type, room);
 
-  start_now (self, timed);
+  if (is_lazy)
+    {
+      if (parent != NULL)
+        _lsobs_run_info_peek_segment (parent);
+      self->stamp = _lsobs_clock_boot_stamp ();
+      self->is_identified = FALSE;
+      return self;
+    }
+  start_now (self);
   _lsobs_id_make (&self->segment.id, self->segment.start_time);
   return self;
 }
@@ -230,15 +274,16 @@ _lsobs_run_info_finish_destination (LsobsRunInfo *self)
 gint64
 _lsobs_run_info_get_now (LsobsRunInfo *self)
 {
+  gint64 start_time = _lsobs_run_info_peek_segment (self)->start_time;
   gint64 now = MIN (_lsobs_clock_boot_time () + self->anchor, LSOBS_MAX_TIME);
 
-  return MAX (now, self->segment.start_time);
+  return MAX (now, start_time);
 }
 
 const LsobsId *
 _lsobs_run_info_get_trace_id (LsobsRunInfo *self)
 {
-  return &self->root->segment.id;
+  return &_lsobs_run_info_peek_segment (self->root)->id;
 }
 
 gsize
@@ -251,7 +296,7 @@ _lsobs_run_info_get_path_len (LsobsRunInfo *self)
 static void
 write_segment (LsobsRunInfo *self, const char *seed, char *text)
 {
-  _lsobs_segment_write (&self->segment, text);
+  _lsobs_segment_write (_lsobs_run_info_peek_segment (self), text);
   if (seed != NULL)
     _lsobs_dotted_order_remap (text, LSOBS_SEGMENT_LEN, seed);
 }

@@ -606,7 +606,7 @@ test_encoded (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (LsobsSettings) settings =
       _lsobs_settings_new (fixture->base.config, LSOBS_SETTINGS_ANY, NULL);
   const LsobsEncoder encoder = { .settings = settings, .counters = counters };
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   GPtrArray *records = g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
   LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_CREATE, info);
   LsobsEncoded *encoded;

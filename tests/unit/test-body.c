@@ -431,11 +431,11 @@ random_record (void)
 {
   g_autofree char *name = random_text ();
   g_autoptr (LsobsRunInfo) parent =
-      _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+      _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   g_autoptr (LsobsRunInfo) info =
       _lsobs_run_info_new (g_test_rand_bit () ? parent : NULL, name,
                            (LsobsRunType) g_test_rand_int_range (0, LSOBS_RUN_TYPE_PARSER + 1),
-                           TRUE, 0);
+                           FALSE, 0);
   LsobsRecord *record =
       _lsobs_record_new (g_test_rand_bit () ? LSOBS_RECORD_CREATE : LSOBS_RECORD_UPDATE, info);
   g_autoptr (LsobsAnnotations) notes = _lsobs_annotations_new ();

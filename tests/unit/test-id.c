@@ -410,12 +410,12 @@ static void
 test_run_info (void)
 {
   g_autoptr (LsobsRunInfo) parent =
-      _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+      _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
 
   for (guint i = 0; i < 1000; i++)
     {
       g_autoptr (LsobsRunInfo) info =
-          _lsobs_run_info_new (parent, "child", LSOBS_RUN_TYPE_TOOL, TRUE, 0);
+          _lsobs_run_info_new (parent, "child", LSOBS_RUN_TYPE_TOOL, FALSE, 0);
       g_autofree char *path = g_malloc0 (_lsobs_run_info_get_path_len (info) + 1);
       g_autofree char *id = write_id (&info->segment.id);
       g_autofree char *parent_id = write_id (&parent->segment.id);
@@ -444,12 +444,12 @@ static void
 test_clock_set_back (void)
 {
   g_autoptr (LsobsRunInfo) parent =
-      _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+      _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   g_autoptr (LsobsRunInfo) child = NULL;
   gint64 time_ms;
 
   parent->segment.start_time += 3600 * (gint64) G_USEC_PER_SEC;
-  child = _lsobs_run_info_new (parent, "child", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  child = _lsobs_run_info_new (parent, "child", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   g_assert_cmpint (child->segment.start_time, >=, parent->segment.start_time);
   g_assert_true (_lsobs_id_get_time (&child->segment.id, &time_ms));
   g_assert_cmpint (time_ms, ==, child->segment.start_time / 1000);
@@ -461,16 +461,16 @@ test_run_project (void)
 {
   g_autoptr (LsobsTarget) target = _lsobs_target_new_project ("helpdesk");
   g_autoptr (LsobsRunInfo) parent =
-      _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+      _lsobs_run_info_new (NULL, "parent", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   g_autoptr (LsobsRunInfo) child = NULL;
   g_autoptr (LsobsRunInfo) grandchild = NULL;
   g_autoptr (LsobsRunInfo) other =
-      _lsobs_run_info_new (NULL, "other", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+      _lsobs_run_info_new (NULL, "other", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
 
   _lsobs_run_info_set_target (parent, target);
-  child = _lsobs_run_info_new (parent, "child", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  child = _lsobs_run_info_new (parent, "child", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   g_clear_pointer (&parent, _lsobs_run_info_unref);
-  grandchild = _lsobs_run_info_new (child, "grandchild", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  grandchild = _lsobs_run_info_new (child, "grandchild", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   g_clear_pointer (&child, _lsobs_run_info_unref);
   g_assert_cmpstr (grandchild->target->name, ==, "helpdesk");
   g_assert_null (other->target);
@@ -663,13 +663,13 @@ test_remap_path (void)
 static LsobsRunInfo *
 make_chain (guint len)
 {
-  LsobsRunInfo *info = _lsobs_run_info_new (NULL, "root", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  LsobsRunInfo *info = _lsobs_run_info_new (NULL, "root", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
 
   for (guint i = 1; i < len; i++)
     {
       g_autoptr (LsobsRunInfo) parent = info;
 
-      info = _lsobs_run_info_new (parent, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+      info = _lsobs_run_info_new (parent, "run", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
     }
   return info;
 }
@@ -738,7 +738,7 @@ test_chain_once (void)
       g_autofree char *path = NULL;
 
       last->parent->segment.start_time += 1;
-      child = _lsobs_run_info_new (last, "child", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+      child = _lsobs_run_info_new (last, "child", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
       path = dup_mapped_path (child, chain_projects[i]);
       last->parent->segment.start_time -= 1;
       g_assert_true (g_str_has_prefix (path, first));
@@ -869,7 +869,7 @@ test_chain_fork (void)
   if (pid == 0)
     {
       g_autoptr (LsobsRunInfo) child =
-          _lsobs_run_info_new (last, "child", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+          _lsobs_run_info_new (last, "child", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
       g_autofree char *child_plain = dup_mapped_path (child, NULL);
       g_autofree char *child_mapped = dup_mapped_path (child, "one");
 

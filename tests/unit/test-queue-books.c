@@ -76,7 +76,7 @@ make_end (LsobsRunInfo *info)
 static void
 push_run (Fixture *fixture)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
 
   _lsobs_queue_push (fixture->queue, make_start (info));
 }
@@ -252,7 +252,7 @@ static void
 test_waiter_joined (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsFlushWaiter) waiter = _lsobs_flush_waiter_new (NULL, NULL);
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
 
   _lsobs_queue_push (fixture->queue, make_start (info));
   g_assert_true (_lsobs_queue_add_waiter (fixture->queue, waiter));
@@ -288,7 +288,7 @@ test_waiter_wait (Fixture *fixture, gconstpointer data)
 static void
 test_close (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   g_autoptr (LsobsStats) stats = NULL;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
@@ -495,7 +495,7 @@ model_push_any (Model *model)
 
   if (info == NULL)
     {
-      info = model->infos[i] = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+      info = model->infos[i] = _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
       model_push (model, info, make_start (info));
       return;
     }
@@ -588,7 +588,7 @@ push_thread (gpointer data)
   for (guint i = 0; i < N_PUSHED; i++)
     {
       g_autoptr (LsobsRunInfo) info =
-          _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+          _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
 
       _lsobs_queue_push (data, make_start (info));
       _lsobs_queue_push (data, make_end (info));

@@ -115,7 +115,7 @@ make_end (LsobsRunInfo *info)
 static LsobsWakeup
 push_run (Fixture *fixture, const char *name)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, name, LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, name, LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
 
   return _lsobs_queue_push (fixture->queue, make_start (info));
 }
@@ -184,7 +184,7 @@ test_drop_oldest (Fixture *fixture, gconstpointer data)
 static void
 push_sized (Fixture *fixture, const char *name, gsize payload)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, name, LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, name, LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_CREATE, info);
 
   record->inputs = make_payload (payload);
@@ -237,7 +237,7 @@ test_bytes_by_end (Fixture *fixture, gconstpointer data)
 
   push_sized (fixture, "a", 2000);
   push_sized (fixture, "b", 2000);
-  info = _lsobs_run_info_new (NULL, "c", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  info = _lsobs_run_info_new (NULL, "c", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   _lsobs_queue_push (fixture->queue, make_start (info));
   end = make_end (info);
   g_bytes_unref (end->outputs);
@@ -254,7 +254,7 @@ test_bytes_by_end (Fixture *fixture, gconstpointer data)
 static void
 test_join (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsRecord *record;
 
   push_run (fixture, "a");
@@ -274,7 +274,7 @@ test_join (Fixture *fixture, gconstpointer data)
 static void
 test_join_rules (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsRecord *failed = make_end (info);
   LsobsRecord *late = make_end (info);
   LsobsRecord *record;
@@ -300,7 +300,7 @@ test_join_rules (Fixture *fixture, gconstpointer data)
 static void
 test_no_join (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsRecord *record;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
@@ -329,8 +329,8 @@ test_destinations (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
   g_autoptr (LsobsQueue) second = new_queue (&(Bounds){ 1, MUCH, 10, MUCH }, counters, 1);
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
-  g_autoptr (LsobsRunInfo) other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
+  g_autoptr (LsobsRunInfo) other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsRecord *record = make_start (info);
   LsobsRecord *end;
 
@@ -358,7 +358,7 @@ test_destinations (Fixture *fixture, gconstpointer data)
 static void
 test_copy (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsRecord *record = make_end (info);
   g_autoptr (LsobsRecord) copy = NULL;
 
@@ -402,7 +402,7 @@ test_copy (Fixture *fixture, gconstpointer data)
 static void
 test_annotations (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   g_autoptr (LsobsCounters) counters = _lsobs_counters_new ();
   g_autoptr (LsobsQueue) second = new_queue (&(Bounds){ 10, MUCH, 10, MUCH }, counters, 1);
   g_autoptr (LsobsAnnotations) notes = _lsobs_annotations_new ();
@@ -435,7 +435,7 @@ test_annotations (Fixture *fixture, gconstpointer data)
 static void
 test_promote_evicted (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsRecord *record;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
@@ -455,7 +455,7 @@ test_promote_evicted (Fixture *fixture, gconstpointer data)
 static void
 test_promote_unknown (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
 
   _lsobs_queue_push (fixture->queue, make_end (info));
   g_assert_cmpuint (count (fixture, LSOBS_COUNTER_PROMOTED), ==, 1);
@@ -467,7 +467,7 @@ test_promote_unknown (Fixture *fixture, gconstpointer data)
 static void
 test_promote_taken (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsRecord *end;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
@@ -515,7 +515,7 @@ test_wake_count (Fixture *fixture, gconstpointer data)
 static void
 test_wake_join (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
 
   g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_start (info)), ==, LSOBS_WAKEUP_LATER);
   g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_end (info)), ==, LSOBS_WAKEUP_NONE);
@@ -524,7 +524,7 @@ test_wake_join (Fixture *fixture, gconstpointer data)
 static void
 test_wake_bytes (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "c", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "c", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsRecord *end = make_end (info);
 
   g_assert_cmpint (push_run (fixture, "a"), ==, LSOBS_WAKEUP_LATER);
@@ -589,7 +589,7 @@ test_take_big_first (Fixture *fixture, gconstpointer data)
 static void
 test_watch (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
 
   g_assert_false (_lsobs_queue_watch (fixture->queue));
   g_assert_cmpint (_lsobs_queue_push (fixture->queue, make_start (info)), ==, LSOBS_WAKEUP_LATER);
@@ -650,7 +650,7 @@ attach (Fixture *fixture, LsobsRunInfo *info, const char *name, gsize n_bytes, L
 static void
 test_attach (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   g_autoptr (LsobsAttachment) own = NULL;
   g_autoptr (GBytes) own_data = make_payload (1);
   LsobsRecord *end = make_end (info);
@@ -681,8 +681,8 @@ test_attach (Fixture *fixture, gconstpointer data)
 static void
 test_attach_bounds (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) old = _lsobs_run_info_new (NULL, "old", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) old = _lsobs_run_info_new (NULL, "old", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsRecord *record;
   LsobsWakeup wake;
 
@@ -717,8 +717,8 @@ test_attach_bounds (Fixture *fixture, gconstpointer data)
 static void
 test_attach_bounds_of_all (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
-  LsobsRunInfo *other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
+  LsobsRunInfo *other = _lsobs_run_info_new (NULL, "b", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsWakeup wake;
 
   _lsobs_queue_push (fixture->queue, make_start (info));
@@ -747,7 +747,7 @@ test_attach_bounds_of_all (Fixture *fixture, gconstpointer data)
 static void
 test_attach_wake (Fixture *fixture, gconstpointer data)
 {
-  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) info = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
   LsobsWakeup wake;
 
   _lsobs_queue_push (fixture->queue, make_start (info));

@@ -125,7 +125,7 @@ make_batch (Fixture *fixture, guint n_records, gsize n_bytes)
   for (guint i = 0; i < n_records; i++)
     {
       g_autoptr (LsobsRunInfo) info =
-          _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+          _lsobs_run_info_new (NULL, "run", LSOBS_RUN_TYPE_CHAIN, FALSE, 0);
       LsobsRecord *record = _lsobs_record_new (LSOBS_RECORD_CREATE, info);
       char *inputs = g_strdup_printf ("{\"text\":\"%s\"}", filling);
 
