@@ -32,6 +32,8 @@ void _lsobs_exporter_values_install (GParamSpec **specs, GParamFlags transport_a
 gboolean _lsobs_exporter_values_set (LsobsExporterValues *self, guint prop_id, const GValue *value);
 void _lsobs_exporter_values_clear (LsobsExporterValues *self);
 
+LsobsExporter *_lsobs_exporter_hold (LsobsExporter *self);
+void _lsobs_exporter_release (LsobsExporter *self);
 LsobsSettings *_lsobs_exporter_peek_settings (LsobsExporter *self);
 GPtrArray *_lsobs_exporter_peek_destinations (LsobsExporter *self);
 LsobsCounters *_lsobs_exporter_peek_counters (LsobsExporter *self);

@@ -69,6 +69,7 @@ struct _LsobsExporter
   LsobsNotifier *notifier;     /* (owned) (nullable) set once, before the first record */
   LsobsLineage *lineage;       /* (owned) of its observer; set once, before the first record */
   LsobsDispatcher *dispatcher; /* (owned) (atomic) of the process that used it last */
+  int n_holders;               /* (atomic) see _lsobs_exporter_hold() */
   guint renewed_in;            /* (atomic) the epoch of the last child that renewed it, or 0 */
 };
 
@@ -194,6 +195,39 @@ _lsobs_exporter_join_lineage (LsobsExporter *self, LsobsLineage *lineage)
 {
   _lsobs_lineage_unref (self->lineage);
   self->lineage = _lsobs_lineage_ref (lineage);
+}
+
+/* A reference that costs less than one of GObject's: all holders of an exporter share one of those,
+ * which the first holder adds, and the last one drops. The caller has a reference, or is a holder, or
+ * knows that another one stays meanwhile.
+ *
+ * The reference is added before the number becomes 1, and dropped after it has become 0: as long as there
+ * are holders, there is a reference, in a forked child, too. There, holders in threads that do not exist
+ * stay, as their references would.
+ * Returns: @self, for _lsobs_exporter_release() */
+LsobsExporter *
+_lsobs_exporter_hold (LsobsExporter *self)
+{
+  int n = g_atomic_int_get (&self->n_holders);
+
+  while (G_LIKELY (n > 0))
+    {
+      if (G_LIKELY (g_atomic_int_compare_and_exchange (&self->n_holders, n, n + 1)))
+        return self;
+      n = g_atomic_int_get (&self->n_holders);
+    }
+  g_object_ref (self);
+  /* Another thread may have become the first holder meanwhile. */
+  if (g_atomic_int_add (&self->n_holders, 1) > 0)
+    g_object_unref (self);
+  return self;
+}
+
+void
+_lsobs_exporter_release (LsobsExporter *self)
+{
+  if (g_atomic_int_dec_and_test (&self->n_holders))
+    g_object_unref (self);
 }
 
 LsobsSettings *

@@ -56,7 +56,8 @@ struct _LsobsObserver
   LsobsExporterValues
       values;              /* of the exporter; the config only until initialised, and the transport
                                * only if the program has given it */
-  LsobsExporter *exporter; /* (owned) another config replaces it. It is read between
+  LsobsExporter *exporter; /* (owned) also held, so that starting a run is cheap: see
+                            * _lsobs_exporter_hold(). Another config replaces it. It is read between
                             * _lsobs_fork_begin_read() and _lsobs_fork_end_read(), and replaced between
                             * _lsobs_fork_begin_change() and _lsobs_fork_end_change() */
   LsobsLineage *lineage;   /* (owned) of all exporters that the observer has had */
@@ -188,6 +189,7 @@ lsobs_observer_init_exporter (GInitable *initable, GCancellable *cancellable, GE
   g_clear_object (&self->values.config);
   if (self->exporter == NULL)
     return FALSE;
+  _lsobs_exporter_hold (self->exporter);
   self->lineage = _lsobs_lineage_ref (_lsobs_exporter_peek_lineage (self->exporter));
   self->notified_tracing = _lsobs_lineage_is_tracing (self->lineage);
   if (!self->notified_tracing)
@@ -223,6 +225,8 @@ lsobs_observer_finalize (GObject *object)
   LsobsObserver *self = LSOBS_OBSERVER (object);
 
   g_clear_pointer (&self->nodes, _lsobs_node_table_free);
+  if (self->exporter != NULL)
+    _lsobs_exporter_release (self->exporter);
   g_clear_object (&self->exporter);
   g_clear_pointer (&self->lineage, _lsobs_lineage_unref);
   g_clear_pointer (&self->notifier, _lsobs_notifier_unref);
@@ -471,6 +475,7 @@ replace_exporter (LsobsObserver *self, LsobsExporter *exporter, gboolean tracing
   gboolean is_closed;
 
   _lsobs_exporter_join_lineage (exporter, self->lineage);
+  _lsobs_exporter_hold (exporter);
   do
     {
       g_autoptr (LsobsExporter) current = _lsobs_observer_ref_exporter (self);
@@ -490,6 +495,7 @@ replace_exporter (LsobsObserver *self, LsobsExporter *exporter, gboolean tracing
       _lsobs_fork_end_change ();
     }
   while (replaced == NULL && !is_closed);
+  _lsobs_exporter_release (is_closed ? exporter : replaced);
   if (is_closed)
     g_object_unref (exporter);
   return replaced;
@@ -609,13 +615,16 @@ start_run (LsobsObserver *self, LsobsRunStart *start, gboolean nested)
 {
   LsobsExporter *exporter;
   g_autoptr (LsobsRun) parent = NULL;
+  gboolean reads_freely;
 
   g_return_val_if_fail (self->lineage != NULL, NULL);
 
-  exporter = _lsobs_observer_ref_exporter (self);
+  reads_freely = _lsobs_fork_begin_read ();
+  exporter = _lsobs_exporter_hold (self->exporter);
+  _lsobs_fork_end_read (reads_freely);
   if (nested)
     start->parent = parent = _lsobs_run_context_ref (exporter);
-  return _lsobs_run_start_taking (exporter, start);
+  return _lsobs_run_start_holding (exporter, start);
 }
 
 static gboolean

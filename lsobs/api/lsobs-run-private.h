@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 struct _LsobsRun
 {
   gatomicrefcount ref_count;
-  LsobsExporter *exporter; /* (owned) */
+  LsobsExporter *exporter; /* (owned) held, see _lsobs_exporter_hold() */
   LsobsRunInfo *info;      /* (owned) */
   int status;              /* (atomic) LsobsRunStatus. Who changes the annotations holds their lock
                                   * and sees that the run has not ended; who ends it takes the lock
@@ -53,7 +53,7 @@ typedef struct
 } LsobsRunEnd;
 
 LsobsRun *_lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start);
-LsobsRun *_lsobs_run_start_taking (LsobsExporter *exporter, const LsobsRunStart *start);
+LsobsRun *_lsobs_run_start_holding (LsobsExporter *exporter, const LsobsRunStart *start);
 void _lsobs_run_finish (LsobsRun *self, const LsobsRunEnd *end);
 gboolean _lsobs_run_is_forked (LsobsRun *self);
 gboolean _lsobs_run_samples_children (LsobsRun *self);

@@ -145,7 +145,7 @@ _lsobs_run_ensure_annotations (LsobsRun *self)
   return annotations;
 }
 
-/* @exporter: (transfer full)
+/* @exporter: (transfer full): held
  * @info: (transfer full): with a Room behind it */
 static LsobsRun *
 new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled)
@@ -194,7 +194,7 @@ inherit (LsobsRun *self, LsobsRun *parent)
 }
 
 /* Makes a run with a parent in this process, or with none.
- * @exporter: (transfer full) */
+ * @exporter: (transfer full): held */
 static LsobsRun *
 new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run_type)
 {
@@ -221,7 +221,7 @@ new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run
 
 /* Makes a run whose parent is in another process, which sends the parent itself. The sampler
  * decides by the id of the trace, as it does in that process.
- * @exporter: (transfer full) */
+ * @exporter: (transfer full): held */
 static LsobsRun *
 new_below_remote (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run_type)
 {
@@ -250,7 +250,7 @@ check_wrap (LsobsRun *self)
     _lsobs_log_early_end (self->info->name);
 }
 
-/* @exporter: (transfer full) */
+/* @exporter: (transfer full): held */
 static LsobsRun *
 start_run (LsobsExporter *exporter, const LsobsRunStart *start)
 {
@@ -299,7 +299,7 @@ start_run (LsobsExporter *exporter, const LsobsRunStart *start)
 
 /* Starts a run that has no parent in this process. What the binding of a language and the sampler are
  * asked may drop the other references of @exporter.
- * @exporter: (transfer full) */
+ * @exporter: (transfer full): held */
 static LsobsRun *
 start_root (LsobsExporter *exporter, const LsobsRunStart *start)
 {
@@ -320,16 +320,23 @@ start_root (LsobsExporter *exporter, const LsobsRunStart *start)
   return start_run (exporter, &root);
 }
 
-/* @exporter: (transfer full): of a root; a run with a parent goes where its parent goes
+/* @exporter: (transfer full): of a root; a run with a parent goes where its parent goes. The caller holds
+ *   it, see _lsobs_exporter_hold(), and the run does so from now on
  * Returns: (transfer full) */
 LsobsRun *
-_lsobs_run_start_taking (LsobsExporter *exporter, const LsobsRunStart *start)
+_lsobs_run_start_holding (LsobsExporter *exporter, const LsobsRunStart *start)
 {
+  LsobsExporter *own = exporter;
+
   if (start->parent == NULL)
     return start_root (exporter, start);
-  g_object_unref (exporter);
+  if (start->parent->exporter != exporter)
+    {
+      own = _lsobs_exporter_hold (start->parent->exporter);
+      _lsobs_exporter_release (exporter);
+    }
   check_wrap (start->parent);
-  return start_run (g_object_ref (start->parent->exporter), start);
+  return start_run (own, start);
 }
 
 /* @exporter: of a root; a run with a parent goes where its parent goes
@@ -339,7 +346,7 @@ _lsobs_run_start (LsobsExporter *exporter, const LsobsRunStart *start)
 {
   g_return_val_if_fail (exporter != NULL, NULL);
 
-  return _lsobs_run_start_taking (g_object_ref (exporter), start);
+  return _lsobs_run_start_holding (_lsobs_exporter_hold (exporter), start);
 }
 
 /* Gives @record the annotations of a run, which do not change any more. They are written out
@@ -608,7 +615,7 @@ lsobs_run_unref (LsobsRun *self)
         leave_open (self);
       _lsobs_annotations_unref (self->annotations);
     }
-  g_object_unref (self->exporter);
+  _lsobs_exporter_release (self->exporter);
   _lsobs_run_info_unref (self->info);
 }
 

@@ -236,6 +236,88 @@ test_start_under_lock (void)
   g_mutex_clear (&start.wanted);
 }
 
+/* --- reading what may be changed --- */
+
+typedef struct
+{
+  int reading; /* (atomic) the thread reads */
+  int enough;  /* (atomic) it may stop */
+  int changed; /* (atomic) the change has begun */
+} Reading;
+
+static gpointer
+read_main (gpointer user_data)
+{
+  Reading *reading = user_data;
+
+  g_assert_true (_lsobs_fork_begin_read ());
+  g_atomic_int_set (&reading->reading, TRUE);
+  while (!g_atomic_int_get (&reading->enough))
+    g_usleep (100);
+  g_assert_false (g_atomic_int_get (&reading->changed));
+  _lsobs_fork_end_read (TRUE);
+  return NULL;
+}
+
+static gpointer
+change_main (gpointer user_data)
+{
+  Reading *reading = user_data;
+
+  _lsobs_fork_begin_change ();
+  g_atomic_int_set (&reading->changed, TRUE);
+  _lsobs_fork_end_change ();
+  return NULL;
+}
+
+/* Whether a change waits; others read under the lock then. */
+static gboolean
+change_waits (gpointer user_data G_GNUC_UNUSED)
+{
+  gboolean reads_freely;
+
+  reads_freely = _lsobs_fork_begin_read ();
+  _lsobs_fork_end_read (reads_freely);
+  return !reads_freely;
+}
+
+/* A change waits for a thread that reads, and others go on. A child waits for no thread that it does not
+ * have: neither for one that reads, nor for one that changes something. */
+static void
+test_read (void)
+{
+  Reading reading = { 0 };
+  GThread *reader, *changer;
+  gboolean reads_freely;
+  int status;
+  pid_t pid;
+
+  reader = g_thread_new ("read", read_main, &reading);
+  g_assert_true (test_wait_until (is_set, &reading.reading, TEST_TIMEOUT_MS));
+  changer = g_thread_new ("change", change_main, &reading);
+  g_assert_true (test_wait_until (change_waits, NULL, TEST_TIMEOUT_MS));
+  fflush (NULL);
+  pid = fork ();
+  g_assert_cmpint (pid, !=, -1);
+  if (pid == 0)
+    {
+      alarm (TEST_TIMEOUT_MS / 1000);
+      reads_freely = _lsobs_fork_begin_read ();
+      _lsobs_fork_end_read (reads_freely);
+      _lsobs_fork_begin_change ();
+      _lsobs_fork_end_change ();
+      _exit (reads_freely ? 0 : 1);
+    }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+
+  g_atomic_int_set (&reading.enough, TRUE);
+  g_thread_join (reader);
+  g_thread_join (changer);
+  g_assert_true (reading.changed);
+  g_assert_false (change_waits (NULL));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -247,6 +329,7 @@ main (int argc, char **argv)
   g_test_add_func ("/fork-threads/start", test_start);
   g_test_add_func ("/fork-threads/task", test_task);
   g_test_add_func ("/fork-threads/start-under-lock", test_start_under_lock);
+  g_test_add_func ("/fork-threads/read", test_read);
 
   return g_test_run ();
 }

@@ -439,6 +439,85 @@ test_run_info (void)
     }
 }
 
+/* The id of a run that is not sent has the time when it began, no matter when it is asked for. */
+static void
+test_run_lazy (void)
+{
+  /* Many stamps may have been taken in the last µs. */
+  gint64 lead = MAX (_lsobs_clock_boot_stamp () - _lsobs_clock_source.get_boot_time (), 0);
+  gint64 before = g_get_real_time ();
+  g_autoptr (LsobsRunInfo) root = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  gint64 after = g_get_real_time ();
+  g_autoptr (LsobsRunInfo) child = _lsobs_run_info_new (root, "b", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autoptr (LsobsRunInfo) leaf = _lsobs_run_info_new (child, "c", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  g_autofree char *path = g_malloc0 (_lsobs_run_info_get_path_len (leaf) + 1);
+  g_autofree char *path_again = g_malloc0 (_lsobs_run_info_get_path_len (leaf) + 1);
+  g_autofree char *trace_id = NULL;
+  g_autofree char *parent_id = NULL;
+  g_autofree char *id = NULL;
+  g_autoptr (GError) error = NULL;
+  gint64 start_time;
+  gint64 time_ms;
+
+  g_usleep (20000);
+  _lsobs_run_info_write_path (leaf, NULL, path);
+  start_time = _lsobs_run_info_peek_segment (root)->start_time;
+  /* Both clocks are read a moment apart. */
+  g_assert_cmpint (start_time, >=, before - 5000);
+  g_assert_cmpint (start_time, <=, after + lead + 5000);
+  g_assert_true (_lsobs_id_get_time (_lsobs_run_info_get_trace_id (leaf), &time_ms));
+  g_assert_cmpint (time_ms, ==, start_time / 1000);
+  g_assert_cmpint (_lsobs_run_info_peek_segment (child)->start_time, >, start_time);
+  g_assert_cmpint (_lsobs_run_info_peek_segment (leaf)->start_time, >,
+                   _lsobs_run_info_peek_segment (child)->start_time);
+  g_assert_cmpint (_lsobs_run_info_get_now (leaf), >=, start_time + 20000 - lead);
+  id = write_id (&_lsobs_run_info_peek_segment (leaf)->id);
+  parent_id = write_id (&_lsobs_run_info_peek_segment (child)->id);
+  trace_id = write_id (_lsobs_run_info_get_trace_id (leaf));
+  _lsobs_dotted_order_check (path, id, trace_id, parent_id, &error);
+  g_assert_no_error (error);
+  _lsobs_run_info_write_path (leaf, NULL, path_again);
+  g_assert_cmpstr (path_again, ==, path);
+}
+
+static gpointer
+dup_segment_thread (gpointer user_data)
+{
+  LsobsRunInfo **infos = user_data;
+  LsobsSegment *segments = g_new (LsobsSegment, N_STAMPS);
+
+  for (guint i = 0; i < N_STAMPS; i++)
+    segments[i] = *_lsobs_run_info_peek_segment (infos[i]);
+  return segments;
+}
+
+/* Whichever thread asks first: all of them get the same. */
+static void
+test_run_lazy_threads (void)
+{
+  g_autofree LsobsRunInfo **infos = g_new (LsobsRunInfo *, N_STAMPS);
+  GThread *threads[N_THREADS];
+  LsobsSegment *segments[N_THREADS];
+
+  for (guint i = 0; i < N_STAMPS; i++)
+    infos[i] = _lsobs_run_info_new (NULL, "a", LSOBS_RUN_TYPE_CHAIN, TRUE, 0);
+  for (guint i = 0; i < N_THREADS; i++)
+    threads[i] = g_thread_new ("segments", dup_segment_thread, infos);
+  for (guint i = 0; i < N_THREADS; i++)
+    segments[i] = g_thread_join (threads[i]);
+  for (guint i = 0; i < N_STAMPS; i++)
+    {
+      for (guint j = 1; j < N_THREADS; j++)
+        {
+          g_assert_true (_lsobs_id_equal (&segments[j][i].id, &segments[0][i].id));
+          g_assert_cmpint (segments[j][i].start_time, ==, segments[0][i].start_time);
+        }
+      _lsobs_run_info_unref (infos[i]);
+    }
+  for (guint i = 0; i < N_THREADS; i++)
+    g_free (segments[i]);
+}
+
 /* The clock was set back after the parent began. */
 static void
 test_clock_set_back (void)
@@ -910,6 +989,8 @@ main (int argc, char *argv[])
   g_test_add_func ("/id/time/iso-bad", test_iso_bad);
   g_test_add_func ("/id/clock", test_clock);
   g_test_add_func ("/id/run-info", test_run_info);
+  g_test_add_func ("/id/run-lazy", test_run_lazy);
+  g_test_add_func ("/id/run-lazy-threads", test_run_lazy_threads);
   g_test_add_func ("/id/run-project", test_run_project);
   g_test_add_func ("/id/clock-set-back", test_clock_set_back);
   for (guint i = 0; i < G_N_ELEMENTS (order_rows); i++)
