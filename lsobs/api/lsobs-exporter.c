@@ -249,18 +249,14 @@ _lsobs_exporter_peek_counters (LsobsExporter *self)
   return self->counters;
 }
 
-/* Returns: (transfer none): the dispatcher of this process; a forked child makes its own with
- *   the first call */
-LsobsDispatcher *
-_lsobs_exporter_get_dispatcher (LsobsExporter *self)
+/* @old: the dispatcher of a parent process
+ * Returns: (transfer none): that of this process */
+static LsobsDispatcher *
+renew_dispatcher (LsobsExporter *self, LsobsDispatcher *old)
 {
-  LsobsDispatcher *old = g_atomic_pointer_get (&self->dispatcher);
-  LsobsDispatcher *dispatcher = old;
+  LsobsDispatcher *dispatcher;
   guint epoch = _lsobs_fork_epoch ();
   guint renewed_in;
-
-  if (G_LIKELY (!_lsobs_dispatcher_is_forked (dispatcher)))
-    return dispatcher;
 
   /* The parent's dispatcher is never freed: threads that do not exist here may hold its locks.
    * One thread renews the exporter, the others wait for it. */
@@ -277,6 +273,18 @@ _lsobs_exporter_get_dispatcher (LsobsExporter *self)
     }
   while (_lsobs_dispatcher_is_forked (dispatcher = g_atomic_pointer_get (&self->dispatcher)))
     g_thread_yield ();
+  return dispatcher;
+}
+
+/* Returns: (transfer none): the dispatcher of this process; a forked child makes its own with
+ *   the first call */
+LsobsDispatcher *
+_lsobs_exporter_get_dispatcher (LsobsExporter *self)
+{
+  LsobsDispatcher *dispatcher = g_atomic_pointer_get (&self->dispatcher);
+
+  if (G_UNLIKELY (_lsobs_dispatcher_is_forked (dispatcher)))
+    return renew_dispatcher (self, dispatcher);
   return dispatcher;
 }
 

@@ -152,7 +152,7 @@ new_run (LsobsExporter *exporter, LsobsRunInfo *info, gboolean sampled)
 {
   LsobsRun *self = (LsobsRun *) (info + 1);
 
-  g_atomic_ref_count_init (&self->ref_count);
+  _lsobs_ref_init (&self->ref_count);
   self->exporter = exporter;
   self->info = info;
   self->info->sampled = sampled;
@@ -587,7 +587,7 @@ lsobs_run_ref (LsobsRun *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  g_atomic_ref_count_inc (&self->ref_count);
+  _lsobs_ref_inc (&self->ref_count);
   return self;
 }
 
@@ -605,7 +605,7 @@ lsobs_run_unref (LsobsRun *self)
 {
   g_return_if_fail (self != NULL);
 
-  if (!g_atomic_ref_count_dec (&self->ref_count))
+  if (!_lsobs_ref_dec (&self->ref_count))
     return;
   /* The annotations of a forked run stay: a thread that does not exist here may have left them
    * locked and half changed. */

@@ -30,7 +30,7 @@ typedef struct
 
 static __thread IdGenerator generator;
 
-static void
+G_NO_INLINE static void
 seed_generator (IdGenerator *self)
 {
   gsize done = 0;
@@ -74,7 +74,7 @@ next_random (IdGenerator *self)
 }
 
 /* Returns: (transfer none): the generator of this thread */
-static IdGenerator *
+static inline IdGenerator *
 peek_generator (void)
 {
   IdGenerator *self = &generator;

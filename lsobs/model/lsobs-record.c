@@ -18,7 +18,7 @@
 static void
 fill (LsobsRecord *self, LsobsRecordKind kind, LsobsRunInfo *info)
 {
-  g_atomic_ref_count_init (&self->ref_count);
+  _lsobs_ref_init (&self->ref_count);
   self->kind = kind;
   self->info = info;
   self->duration_ms = -1;
@@ -72,7 +72,7 @@ _lsobs_record_copy (LsobsRecord *self)
   LsobsRecord *copy = g_memdup2 (self, sizeof *self);
 
   g_assert (!self->takes_annotations);
-  g_atomic_ref_count_init (&copy->ref_count);
+  _lsobs_ref_init (&copy->ref_count);
   copy->lies_in_info = FALSE;
   _lsobs_run_info_ref (copy->info);
   if (copy->awaited_run != NULL)
@@ -98,7 +98,7 @@ _lsobs_record_copy (LsobsRecord *self)
 LsobsRecord *
 _lsobs_record_ref (LsobsRecord *self)
 {
-  g_atomic_ref_count_inc (&self->ref_count);
+  _lsobs_ref_inc (&self->ref_count);
   return self;
 }
 
@@ -135,7 +135,7 @@ _lsobs_record_unref (LsobsRecord *self)
 {
   LsobsRunInfo *info = self->info;
 
-  if (!g_atomic_ref_count_dec (&self->ref_count))
+  if (!_lsobs_ref_dec (&self->ref_count))
     return;
   _lsobs_record_clear (self);
   if (!self->lies_in_info)

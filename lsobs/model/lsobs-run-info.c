@@ -42,7 +42,7 @@ alloc_info (LsobsRunInfo *parent, const char *name, LsobsRunType run_type, gsize
 
   memset (self, 0, sizeof *self + room);
   self->is_slab = size <= LSOBS_SLAB_SIZE;
-  g_atomic_ref_count_init (&self->ref_count);
+  _lsobs_ref_init (&self->ref_count);
   self->depth = 1;
   self->root = self;
   if (parent != NULL)
@@ -184,7 +184,7 @@ _lsobs_run_info_set_anchor (LsobsRunInfo *self)
 LsobsRunInfo *
 _lsobs_run_info_ref (LsobsRunInfo *self)
 {
-  g_atomic_ref_count_inc (&self->ref_count);
+  _lsobs_ref_inc (&self->ref_count);
   return self;
 }
 
@@ -204,7 +204,7 @@ free_texts (LsobsSegmentText *texts)
 void
 _lsobs_run_info_unref (LsobsRunInfo *self)
 {
-  while (self != NULL && g_atomic_ref_count_dec (&self->ref_count))
+  while (self != NULL && _lsobs_ref_dec (&self->ref_count))
     {
       LsobsRunInfo *parent = self->parent;
 
@@ -275,9 +275,9 @@ gint64
 _lsobs_run_info_get_now (LsobsRunInfo *self)
 {
   gint64 start_time = _lsobs_run_info_peek_segment (self)->start_time;
-  gint64 now = MIN (_lsobs_clock_boot_time () + self->anchor, LSOBS_MAX_TIME);
+  gint64 now = _lsobs_clock_boot_time () + self->anchor;
 
-  return MAX (now, start_time);
+  return CLAMP (now, start_time, LSOBS_MAX_TIME);
 }
 
 const LsobsId *

@@ -72,8 +72,33 @@ typedef struct
   int state; /* (atomic) LsobsLifecycleState */
 } LsobsLifecycle;
 
-LsobsLifecycleState _lsobs_lifecycle_get_state (LsobsLifecycle *self);
 gboolean _lsobs_lifecycle_enter (LsobsLifecycle *self, LsobsLifecycleState state);
-gboolean _lsobs_lifecycle_allows (LsobsLifecycle *self, LsobsLifecycleAction action);
+
+/* Called from any thread. */
+static inline LsobsLifecycleState
+_lsobs_lifecycle_get_state (LsobsLifecycle *self)
+{
+  return (LsobsLifecycleState) g_atomic_int_get (&self->state);
+}
+
+/* Called from any thread. The table above in code: an action is allowed in the states of a range. */
+static inline gboolean
+_lsobs_lifecycle_allows (LsobsLifecycle *self, LsobsLifecycleAction action)
+{
+  LsobsLifecycleState state = _lsobs_lifecycle_get_state (self);
+
+  switch (action)
+    {
+    case LSOBS_LIFECYCLE_PUSH:
+      return state <= LSOBS_LIFECYCLE_RUNNING;
+    case LSOBS_LIFECYCLE_START:
+      return state <= LSOBS_LIFECYCLE_DRAINING;
+    case LSOBS_LIFECYCLE_SEND:
+      return state == LSOBS_LIFECYCLE_RUNNING || state == LSOBS_LIFECYCLE_DRAINING;
+    case LSOBS_LIFECYCLE_DISCARD:
+    default:
+      return state >= LSOBS_LIFECYCLE_STOPPING;
+    }
+}
 
 G_END_DECLS

@@ -22,22 +22,6 @@ static const guint sources[] = {
   [LSOBS_LIFECYCLE_STOPPED] = BIT (LSOBS_LIFECYCLE_STOPPING),
 };
 
-/* The states that allow each action. */
-static const guint allowed[] = {
-  [LSOBS_LIFECYCLE_PUSH] = BIT (LSOBS_LIFECYCLE_IDLE) | BIT (LSOBS_LIFECYCLE_RUNNING),
-  [LSOBS_LIFECYCLE_START] =
-      BIT (LSOBS_LIFECYCLE_IDLE) | BIT (LSOBS_LIFECYCLE_RUNNING) | BIT (LSOBS_LIFECYCLE_DRAINING),
-  [LSOBS_LIFECYCLE_SEND] = BIT (LSOBS_LIFECYCLE_RUNNING) | BIT (LSOBS_LIFECYCLE_DRAINING),
-  [LSOBS_LIFECYCLE_DISCARD] = BIT (LSOBS_LIFECYCLE_STOPPING) | BIT (LSOBS_LIFECYCLE_STOPPED),
-};
-
-/* Called from any thread. */
-LsobsLifecycleState
-_lsobs_lifecycle_get_state (LsobsLifecycle *self)
-{
-  return (LsobsLifecycleState) g_atomic_int_get (&self->state);
-}
-
 /* Called from any thread, without a lock: the log may call the program. Of several threads that
  * enter a state, one succeeds.
  * Returns: FALSE when the state is @state or a later one already */
@@ -60,11 +44,4 @@ _lsobs_lifecycle_enter (LsobsLifecycle *self, LsobsLifecycleState state)
       !g_log_writer_default_would_drop (G_LOG_LEVEL_DEBUG, G_LOG_DOMAIN))
     g_debug ("Pipeline %p is %s, was %s", (void *) self, names[state], names[from]);
   return TRUE;
-}
-
-/* Called from any thread. */
-gboolean
-_lsobs_lifecycle_allows (LsobsLifecycle *self, LsobsLifecycleAction action)
-{
-  return (allowed[action] & BIT (_lsobs_lifecycle_get_state (self))) != 0;
 }
