@@ -174,8 +174,10 @@ set_project (LsobsRunInfo *info, const char *project)
 static gboolean
 is_root_sampled (LsobsExporter *exporter, const LsobsRunStart *start, const LsobsId *trace_id)
 {
+  LsobsSettings *settings = _lsobs_exporter_peek_settings (exporter);
+
   return !start->is_left_out &&
-         _lsobs_settings_keeps (_lsobs_exporter_peek_settings (exporter), trace_id);
+         (_lsobs_settings_keeps_all (settings) || _lsobs_settings_keeps (settings, trace_id));
 }
 
 /* @self: is not shared yet
@@ -201,8 +203,9 @@ new_local (LsobsExporter *exporter, const LsobsRunStart *start, LsobsRunType run
   LsobsSettings *settings = _lsobs_exporter_peek_settings (exporter);
   LsobsRun *parent = start->parent;
   LsobsRunInfo *parent_info = parent != NULL ? parent->info : NULL;
-  gboolean may_be_sent = parent != NULL ? _lsobs_run_samples_children (parent)
-                                        : _lsobs_settings_may_keep (settings) && !start->is_left_out;
+  gboolean may_be_sent = parent != NULL
+                             ? _lsobs_run_samples_children (parent)
+                             : _lsobs_settings_may_keep (settings) && !start->is_left_out;
   LsobsRunInfo *info =
       _lsobs_run_info_new (parent_info, start->name, run_type, !may_be_sent, sizeof (Room));
   /* The sampler decides at the root, so that a trace is sent as a whole or not at all. */

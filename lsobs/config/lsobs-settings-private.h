@@ -64,12 +64,27 @@ gboolean _lsobs_settings_check_replica (LsobsConfig *config,
                                         GError **error);
 LsobsSettings *_lsobs_settings_ref (LsobsSettings *self);
 void _lsobs_settings_unref (LsobsSettings *self);
-gboolean _lsobs_settings_may_keep (LsobsSettings *self);
 gboolean _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id);
 gboolean _lsobs_settings_keep_lost (LsobsSettings *self);
 LsobsTarget *_lsobs_settings_get_own_target (LsobsSettings *self, LsobsTarget *trace_target);
 LsobsTarget *_lsobs_settings_get_target (LsobsSettings *self, LsobsTarget *own);
 const char *_lsobs_settings_get_seed (LsobsSettings *self, LsobsTarget *own);
+
+/* Whether _lsobs_settings_keeps() returns TRUE for any trace. */
+static inline gboolean
+_lsobs_settings_may_keep (LsobsSettings *self)
+{
+  return self->values.tracing_enabled &&
+         (self->values.sampler != NULL || self->values.sampling_rate > 0.0);
+}
+
+/* Whether _lsobs_settings_keeps() returns TRUE for each trace. */
+static inline gboolean
+_lsobs_settings_keeps_all (LsobsSettings *self)
+{
+  return self->values.tracing_enabled && self->values.sampler == NULL &&
+         self->values.sampling_rate >= 1.0;
+}
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsSettings, _lsobs_settings_unref)
 

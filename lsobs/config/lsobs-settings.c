@@ -418,14 +418,6 @@ _lsobs_settings_unref (LsobsSettings *self)
   g_free (self);
 }
 
-/* Whether _lsobs_settings_keeps() returns TRUE for any trace. */
-gboolean
-_lsobs_settings_may_keep (LsobsSettings *self)
-{
-  return self->values.tracing_enabled &&
-         (self->values.sampler != NULL || self->values.sampling_rate > 0.0);
-}
-
 /* Whether a trace is sent. Called at the root of each trace. */
 gboolean
 _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id)
@@ -434,7 +426,7 @@ _lsobs_settings_keeps (LsobsSettings *self, const LsobsId *trace_id)
 
   if (!self->values.tracing_enabled)
     return FALSE;
-  if (self->values.sampler == NULL && self->values.sampling_rate >= 1.0)
+  if (_lsobs_settings_keeps_all (self))
     return TRUE;
   if (self->values.sampler == NULL && self->values.sampling_rate <= 0.0)
     return FALSE;

@@ -117,6 +117,12 @@ take_stamp (gint64 now)
 }
 
 static gint64
+get_last_anchor (void)
+{
+  return (gint64) GPOINTER_TO_SIZE (g_atomic_pointer_get (&last_anchor));
+}
+
+static gint64
 take_anchor (gint64 min, gint64 max)
 {
   gint64 last;
@@ -124,7 +130,7 @@ take_anchor (gint64 min, gint64 max)
 
   do
     {
-      last = (gint64) GPOINTER_TO_SIZE (g_atomic_pointer_get (&last_anchor));
+      last = get_last_anchor ();
       anchor = next_anchor (last, min, max);
     }
   while (anchor != last &&
@@ -160,6 +166,17 @@ take_stamp (gint64 now)
 }
 
 static gint64
+get_last_anchor (void)
+{
+  gint64 last;
+
+  _lsobs_fork_lock ();
+  last = last_anchor;
+  _lsobs_fork_unlock ();
+  return last;
+}
+
+static gint64
 take_anchor (gint64 min, gint64 max)
 {
   gint64 anchor;
@@ -191,19 +208,22 @@ _lsobs_clock_boot_time (void)
 }
 
 /* Reads the difference between the wall clock and the boot time.
+ * @before, @wall: the boot time and the wall clock, in the order in which the caller has just read them
  * @min, @max: (out): it lies between these
  * Returns: the boot time after that */
 static gint64
-read_difference (gint64 *min, gint64 *max)
+read_difference (gint64 before, gint64 wall, gint64 *min, gint64 *max)
 {
   gint64 read_time = 0;
   gint64 after = 0;
 
   for (guint i = 0; i < MAX_READS; i++)
     {
-      gint64 before = _lsobs_clock_source.get_boot_time ();
-      gint64 wall = _lsobs_clock_source.get_wall_time ();
-
+      if (i > 0)
+        {
+          before = _lsobs_clock_source.get_boot_time ();
+          wall = _lsobs_clock_source.get_wall_time ();
+        }
       after = _lsobs_clock_source.get_boot_time ();
       if (i > 0 && after - before >= read_time)
         continue;
@@ -222,22 +242,36 @@ read_difference (gint64 *min, gint64 *max)
 static gint64
 take_anchor_now (void)
 {
+  gint64 now = _lsobs_clock_source.get_boot_time ();
+  gint64 wall = _lsobs_clock_source.get_wall_time ();
   gint64 min;
   gint64 max;
 
-  read_difference (&min, &max);
+  read_difference (now, wall, &min, &max);
   return take_anchor (min, max);
 }
 
-/* What a trace that begins now needs.
+/* What a trace that begins now needs. Mostly the last anchor stays: two readings show that, as the
+ * difference between the clocks is less than 1 more than that between these readings. With the boot time
+ * that was read first, the trace does not begin before the wall-clock time that was read after it.
  * @stamp: (out): the boot time of its root, as _lsobs_clock_boot_stamp() returns it
  * Returns: its anchor */
 gint64
 _lsobs_clock_anchor_and_stamp (gint64 *stamp)
 {
+  gint64 now = _lsobs_clock_source.get_boot_time ();
+  gint64 wall = _lsobs_clock_source.get_wall_time ();
+  gint64 difference = wall - now;
+  gint64 last = get_last_anchor ();
   gint64 min;
   gint64 max;
-  gint64 now = read_difference (&min, &max);
+
+  if (G_LIKELY (last != 0 && last >= difference && last <= difference + 1 + ANCHOR_TOLERANCE))
+    {
+      *stamp = take_stamp (now);
+      return last;
+    }
+  now = read_difference (now, wall, &min, &max);
 
   *stamp = take_stamp (now);
   return take_anchor (min, max);

@@ -71,9 +71,9 @@ typedef struct _LsobsRunInfo
   int is_identified;    /* (atomic) gboolean: @segment and @anchor are set, and stay as they are */
   LsobsSegment segment; /* see _lsobs_run_info_peek_segment() */
   gint64 anchor;        /* µs: of the trace. Add it to the boot time, see lsobs-clock.c */
-  gint64 stamp;         /* µs: the boot time of the start, if @segment and @anchor are made later */
-  guint depth;   /* number of segments in the path */
-  guint epoch;   /* the fork epoch of the process that started the run */
+  gint64 stamp; /* µs: the boot time of the start, if @segment and @anchor are made later */
+  guint depth;  /* number of segments in the path */
+  guint epoch;  /* the fork epoch of the process that started the run */
   LsobsRunType run_type;
   gboolean is_slab; /* the info is in a slab */
   gboolean sampled; /* the same in the whole trace; set before the info is shared */

@@ -178,6 +178,12 @@ _lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record)
   if (refuse_forked (self, record))
     return;
   _lsobs_exit_watch ();
+  if (G_LIKELY (self->n_pipelines == 1))
+    {
+      _lsobs_worker_wake (self->pipelines[0]->worker,
+                          _lsobs_queue_push (self->pipelines[0]->queue, record));
+      return;
+    }
   _lsobs_run_info_ensure_progress (record->info, self->n_pipelines);
   if (record->awaited_run != NULL)
     _lsobs_run_info_ensure_progress (record->awaited_run, self->n_pipelines);
