@@ -65,6 +65,9 @@ typedef struct
   gboolean has_example;
   LsobsId example_id; /* of a data set; valid if @has_example */
   gsize n_bytes;      /* size of all annotations */
+
+  gsize room_used; /* bytes of @room */
+  char room[];     /* the rest of the slab: the first names, and tags */
 } LsobsAnnotations;
 
 LsobsAnnotations *_lsobs_annotations_new (void);

@@ -6,6 +6,7 @@
 #include "lsobs/core/lsobs-buffer-private.h"
 #include "lsobs/core/lsobs-bytes-private.h"
 #include "lsobs/core/lsobs-id-private.h"
+#include "lsobs/core/lsobs-slab-private.h"
 #include "lsobs/model/lsobs-annotations-private.h"
 #include "lsobs/text/lsobs-json-merge-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
@@ -20,6 +21,13 @@
 #define N_SLOT_BITS 11
 #define N_SLOTS     (1 << N_SLOT_BITS)
 
+/* Annotations lie in a slab. Names and tags lie behind them, as long as there is room. */
+#define ROOM (LSOBS_SLAB_SIZE - sizeof (LsobsAnnotations))
+G_STATIC_ASSERT (sizeof (LsobsAnnotations) + 128 <= LSOBS_SLAB_SIZE);
+
+/* Room for so many members, and tags, is made at once. */
+#define N_FIRST 8
+
 /* The name of the event of a streamed token. It has no details: they would repeat the outputs,
  * which the settings may hide. */
 #define TOKEN_EVENT "new_token"
@@ -27,7 +35,7 @@
 /* A member of the metadata or of extra. */
 typedef struct
 {
-  char *key;           /* (owned) */
+  char *key;           /* (owned) see dup_name() */
   GBytes *value;       /* (owned) (nullable) JSON; NULL: not set, only marked as propagated */
   gboolean inherited;  /* children of the run get it */
   gboolean propagated; /* other processes get it */
@@ -223,20 +231,68 @@ peek_tag (gconstpointer names, guint i)
   return g_ptr_array_index ((const GPtrArray *) names, i);
 }
 
-static void
-member_clear (gpointer data)
+/* Returns: (transfer full): for free_name() */
+static char *
+dup_name (LsobsAnnotations *self, const char *name)
 {
-  Member *member = data;
+  gsize size = strlen (name) + 1;
+  char *at = self->room + self->room_used;
 
-  g_free (member->key);
-  g_clear_pointer (&member->value, g_bytes_unref);
+  if (size > ROOM - self->room_used)
+    return g_strdup (name);
+  self->room_used += size;
+  return memcpy (at, name, size);
+}
+
+/* The room of a name is used again only if the name is the last one there. */
+static void
+free_name (LsobsAnnotations *self, char *name)
+{
+  gsize size;
+
+  if ((guintptr) name - (guintptr) self->room >= ROOM)
+    {
+      g_free (name);
+      return;
+    }
+  size = strlen (name) + 1;
+  if (name + size == self->room + self->room_used)
+    self->room_used -= size;
+}
+
+/* @members: (transfer full) (nullable) */
+static void
+free_members (LsobsAnnotations *self, GArray *members)
+{
+  if (members == NULL)
+    return;
+  for (guint i = members->len; i-- > 0;)
+    {
+      Member *member = &g_array_index (members, Member, i);
+
+      free_name (self, member->key);
+      g_clear_pointer (&member->value, g_bytes_unref);
+    }
+  g_array_unref (members);
+}
+
+/* @tags: (transfer full) (nullable) */
+static void
+free_tags (LsobsAnnotations *self, GPtrArray *tags)
+{
+  if (tags == NULL)
+    return;
+  for (guint i = tags->len; i-- > 0;)
+    free_name (self, g_ptr_array_index (tags, i));
+  g_ptr_array_unref (tags);
 }
 
 LsobsAnnotations *
 _lsobs_annotations_new (void)
 {
-  LsobsAnnotations *self = g_new0 (LsobsAnnotations, 1);
+  LsobsAnnotations *self = _lsobs_slab_alloc ();
 
+  memset (self, 0, sizeof *self);
   g_atomic_ref_count_init (&self->ref_count);
   g_mutex_init (&self->lock);
   return self;
@@ -255,16 +311,16 @@ _lsobs_annotations_unref (LsobsAnnotations *self)
 {
   if (self == NULL || !g_atomic_ref_count_dec (&self->ref_count))
     return;
-  g_clear_pointer (&self->metadata, g_array_unref);
-  g_clear_pointer (&self->extra, g_array_unref);
-  g_clear_pointer (&self->tags, g_ptr_array_unref);
+  free_members (self, self->metadata);
+  free_members (self, self->extra);
+  free_tags (self, self->tags);
   g_clear_pointer (&self->events, g_ptr_array_unref);
   g_clear_pointer (&self->serialized, g_bytes_unref);
   g_free (self->metadata_index);
   g_free (self->extra_index);
   g_free (self->tags_index);
   g_mutex_clear (&self->lock);
-  g_free (self);
+  _lsobs_slab_free (self);
 }
 
 /* Stands in a slot whose create has been written out, or is lost. */
@@ -403,16 +459,13 @@ ensure_member_unlocked (LsobsAnnotations *self, GArray **members, const char *ke
   if (known != NULL)
     return known;
   if (*members == NULL)
-    {
-      *members = g_array_new (FALSE, FALSE, sizeof (Member));
-      g_array_set_clear_func (*members, member_clear);
-    }
+    *members = g_array_sized_new (FALSE, FALSE, sizeof (Member), N_FIRST);
   if ((*members)->len >= LSOBS_MAX_ANNOTATIONS || !reserve_unlocked (self, OVERHEAD + strlen (key)))
     return NULL;
-  member.key = g_strdup (key);
+  member.key = dup_name (self, key);
   g_array_append_val (*members, member);
   index_last (peek_index (self, members), *members, (*members)->len, peek_key);
-  /* cppcheck-suppress memleak; the array has the key, and member_clear () frees it */
+  /* cppcheck-suppress memleak; the array has the key, and free_members () frees it */
   return &g_array_index (*members, Member, (*members)->len - 1);
 }
 
@@ -440,6 +493,7 @@ put_unlocked (LsobsAnnotations *self,
       /* No other name was looked for beyond its slot: it is the last one. */
       if (*peek_index (self, members) != NULL)
         *find_slot (*peek_index (self, members), *members, peek_key, member->key) = 0;
+      free_name (self, member->key);
       g_array_set_size (*members, (*members)->len - 1);
     }
   return FALSE;
@@ -593,7 +647,7 @@ _lsobs_annotations_clear_tags_unlocked (LsobsAnnotations *self)
 {
   for (guint i = 0; self->tags != NULL && i < self->tags->len; i++)
     self->n_bytes -= OVERHEAD + strlen (g_ptr_array_index (self->tags, i));
-  g_clear_pointer (&self->tags, g_ptr_array_unref);
+  free_tags (self, g_steal_pointer (&self->tags));
   g_clear_pointer (&self->tags_index, g_free);
 }
 
@@ -624,12 +678,12 @@ _lsobs_annotations_add_tag_unlocked (LsobsAnnotations *self, const char *tag)
   guint position;
 
   if (self->tags == NULL)
-    self->tags = g_ptr_array_new_with_free_func (g_free);
+    self->tags = g_ptr_array_sized_new (N_FIRST);
   if (find_name (self->tags_index, self->tags, self->tags->len, peek_tag, tag, &position))
     return TRUE;
   if (self->tags->len >= LSOBS_MAX_ANNOTATIONS || !reserve_unlocked (self, OVERHEAD + strlen (tag)))
     return FALSE;
-  g_ptr_array_add (self->tags, g_strdup (tag));
+  g_ptr_array_add (self->tags, dup_name (self, tag));
   index_last (&self->tags_index, self->tags, self->tags->len, peek_tag);
   return TRUE;
 }

@@ -180,6 +180,8 @@ static void
 test_noted (Fixture *fixture, gconstpointer rate)
 {
   count (fixture, TRUE);
+  if (COUNTS_ALLOCS)
+    g_assert_cmpuint (fixture->n_allocs, <=, 8 * N_RUNS + N_RUNS / 10);
   g_assert_cmpuint (fixture->n_locks, <=, 5 * N_RUNS + N_RUNS / 10);
 }
 
