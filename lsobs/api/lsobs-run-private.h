@@ -10,7 +10,7 @@ G_BEGIN_DECLS
  * both. */
 struct _LsobsRun
 {
-  int ref_count;           /* (atomic) see lsobs-ref-private.h */
+  int ref_count;           /* (atomic) see _lsobs_ref_init() */
   LsobsExporter *exporter; /* (owned) held, see _lsobs_exporter_hold() */
   LsobsRunInfo *info;      /* (owned) */
   int status;              /* (atomic) LsobsRunStatus. Who changes the annotations holds their lock

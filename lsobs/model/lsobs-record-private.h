@@ -22,7 +22,7 @@ typedef enum
  * every member. */
 struct _LsobsRecord
 {
-  int ref_count; /* (atomic) see lsobs-ref-private.h */
+  int ref_count; /* (atomic) see _lsobs_ref_init() */
   LsobsRecordKind kind;
   gboolean lies_in_info; /* the memory of the record is that of the info */
 

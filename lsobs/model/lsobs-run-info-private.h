@@ -4,7 +4,7 @@
 #include "lsobs/config/lsobs-target-private.h"
 #include "lsobs/core/lsobs-buffer-private.h"
 #include "lsobs/core/lsobs-id-private.h"
-#include "lsobs/core/lsobs-ref-private.h"
+#include "lsobs/core/lsobs-slab-private.h"
 #include "lsobs/lsobs-types.h"
 #include "lsobs/model/lsobs-attachment-private.h"
 
@@ -64,7 +64,7 @@ typedef struct _LsobsSegmentText
  * its children. So the path up to the root does not need the handles of the parents. */
 typedef struct _LsobsRunInfo
 {
-  int ref_count; /* (atomic) see lsobs-ref-private.h */
+  int ref_count; /* (atomic) see _lsobs_ref_init() */
 
   struct _LsobsRunInfo *parent; /* (owned) (nullable) */
   struct _LsobsRunInfo *root;   /* (unowned) an ancestor, or itself */
