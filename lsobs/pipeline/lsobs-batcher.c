@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "lsobs/core/lsobs-block-private.h"
 #include "lsobs/core/lsobs-flush-source-private.h"
 #include "lsobs/core/lsobs-slab-private.h"
 #include "lsobs/core/lsobs-work-limit-private.h"

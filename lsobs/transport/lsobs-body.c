@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lsobs/core/lsobs-block-private.h"
 #include "lsobs/transport/lsobs-body-private.h"
 
 /* Writes encoded records as the three kinds of request body: multipart, batch, and one record.

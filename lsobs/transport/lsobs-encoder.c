@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lsobs/config/lsobs-probability-sampler-private.h"
+#include "lsobs/core/lsobs-block-private.h"
 #include "lsobs/core/lsobs-bytes-private.h"
 #include "lsobs/core/lsobs-slab-private.h"
 #include "lsobs/text/lsobs-json-merge-private.h"
