@@ -30,8 +30,8 @@ def small_node(figures):
 
 
 def record(name):
-    """At most 1 ms for 100 kB, or what is not searched is hidden."""
-    return lambda figures: figures[f'record/{name}']['value'] <= 1.05 or figures[f'record-closed/{name}']['value'] > 0
+    """At most 1 ms for 100 kB, whatever is hidden for that."""
+    return lambda figures: figures[f'record/{name}']['value'] <= 1.05
 
 
 def make_rows():
@@ -89,8 +89,11 @@ def make_rows():
         for size in (1000, 10000, 100000):
             add(9, f'{text} without a match, {SIZES[size]}', f'match/{name}/{size}', 'µs', '≤ 1.5 × control',
                 at_most(f'match/{name}/{size}', 1.5, 'ratio'), 'the bare match', 1e-3)
+    for size in (1000, 10000, 100000):
+        add(9, f'… simple rule, in JSON with escapes, {SIZES[size]}', f'match/simple-in-json/{size}', 'µs', '', None,
+            'the bare match', 1e-3)
     for name, text in (('strings', '500 B'), ('small-strings', '40 B')):
-        add(9, f'exponential rule, 100 KB of strings of {text}', f'record/{name}', 'ms', '≤ 1, or hidden',
+        add(9, f'exponential rule, 100 KB of strings of {text}', f'record/{name}', 'ms', '≤ 1',
             record(name))
         add(9, '… strings that are hidden, in all rounds', f'record-closed/{name}', '')
     # 10: flood
