@@ -285,16 +285,18 @@ _lsobs_block_clear (void)
 static void
 count_again_cb (void)
 {
-  _lsobs_block_pool_bytes = 0;
+  gsize n_bytes = 0;
+
   for (guint i = 0; i < N_SIZES; i++)
     {
       guint n = 0;
 
-      for (guint j = 0; j < N_SLOTS && n_kept[i] > 0; j++)
-        n += slots[i][j] != NULL ? 1 : 0;
-      n_kept[i] = (int) n;
-      _lsobs_block_pool_bytes += n * get_size (i);
+      for (guint j = 0; j < N_SLOTS && g_atomic_int_get (&n_kept[i]) > 0; j++)
+        n += g_atomic_pointer_get (&slots[i][j]) != NULL ? 1 : 0;
+      g_atomic_int_set (&n_kept[i], (int) n);
+      n_bytes += n * get_size (i);
     }
+  g_atomic_pointer_set (&_lsobs_block_pool_bytes, n_bytes);
 }
 
 __attribute__ ((constructor)) static void
