@@ -356,8 +356,11 @@ test_threads (void)
 static void
 test_fork (void)
 {
-  GThread *thread = g_thread_new ("blocks", use_blocks_cb, GUINT_TO_POINTER (1));
+  GThread *thread;
 
+  if (!has_pool ())
+    return;
+  thread = g_thread_new ("blocks", use_blocks_cb, GUINT_TO_POINTER (1));
   for (guint i = 0; i < 20; i++)
     {
       pid_t child = fork ();
