@@ -369,6 +369,21 @@ test_profile (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_unsetenv ("LANGSMITH_ENDPOINT");
 }
 
+typedef struct
+{
+  TestServer *server;
+  guint n; /* so many are wanted */
+} Requests;
+
+static gboolean
+have_come (gpointer data)
+{
+  const Requests *requests = data;
+  g_autoptr (GPtrArray) all = test_server_dup_ingest (requests->server);
+
+  return all->len >= requests->n;
+}
+
 /* Starts a forward, and waits until the service has got so many requests. (transfer full) */
 static GSubprocess *
 start (ServeFixture *fixture, TestServer *server, const char *more, guint n_requests)
@@ -378,22 +393,15 @@ start (ServeFixture *fixture, TestServer *server, const char *more, guint n_requ
   g_autofree char *line = g_strdup_printf ("exec '%s' %s", program, words);
   const char *argv[] = { "/bin/sh", "-c", line, NULL };
   g_autoptr (GError) error = NULL;
-  gint64 end = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
+  Requests requests = { server, n_requests };
   GSubprocess *process;
 
   process =
       g_subprocess_newv (argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
                          &error);
   g_assert_no_error (error);
-  for (;;)
-    {
-      g_autoptr (GPtrArray) requests = test_server_dup_ingest (server);
-
-      if (requests->len >= n_requests)
-        return process;
-      g_assert_cmpint (g_get_monotonic_time (), <, end);
-      g_usleep (1000);
-    }
+  g_assert_true (test_wait_until (have_come, &requests, TEST_TIMEOUT_MS));
+  return process;
 }
 
 #define TEST_RATE 500

@@ -224,6 +224,16 @@ test_ignored_signals (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
+/* Interrupts it each time that it is asked. */
+static gboolean
+is_interrupted (gpointer process)
+{
+  if (g_subprocess_get_identifier (process) == NULL)
+    return TRUE;
+  g_subprocess_send_signal (process, SIGINT);
+  return FALSE;
+}
+
 /* When the program has ended, its traces can be cut short: here, nobody reads them. */
 static void
 test_interrupted_output (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -231,7 +241,6 @@ test_interrupted_output (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED
   g_autoptr (GSubprocess) process = spawn_with (fixture, "--json", WAIT_SCRIPT);
   g_autofree char *url = NULL;
   g_autofree char *token = NULL;
-  gint64 end = g_get_monotonic_time () + TEST_TIMEOUT_MS * 1000;
 
   read_variables (process, &url, &token);
   /* More than a pipe holds. */
@@ -243,12 +252,7 @@ test_interrupted_output (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED
       send_run (url, token, id, name);
     }
   g_subprocess_send_signal (process, SIGUSR1);
-  while (g_subprocess_get_identifier (process) != NULL)
-    {
-      g_subprocess_send_signal (process, SIGINT);
-      g_assert_cmpint (g_get_monotonic_time (), <, end);
-      g_usleep (1000);
-    }
+  g_assert_true (test_wait_until (is_interrupted, process, TEST_TIMEOUT_MS));
   g_assert_true (g_subprocess_get_if_signaled (process));
   g_assert_cmpint (g_subprocess_get_term_sig (process), ==, SIGINT);
 }

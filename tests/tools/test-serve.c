@@ -484,14 +484,21 @@ send_until_end (gpointer data)
     }
 }
 
+/* @senders: N_SENDERS */
 static gint
-sum_taken (Sender *senders)
+sum_taken (const Sender *senders)
 {
   gint n = 0;
 
   for (guint i = 0; i < N_SENDERS; i++)
     n += g_atomic_int_get (&senders[i].n_taken);
   return n;
+}
+
+static gboolean
+have_taken (gpointer senders)
+{
+  return sum_taken (senders) >= N_SENT;
 }
 
 /* A service that is ended while clients send answers all that it has written, and warns of nothing. */
@@ -509,8 +516,7 @@ test_ended (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       senders[i] = (Sender){ fixture, (i + 1) * 1000000, 0 };
       threads[i] = g_thread_new ("sender", send_until_end, &senders[i]);
     }
-  while (sum_taken (senders) < N_SENT)
-    g_usleep (1000);
+  g_assert_true (test_wait_until (have_taken, senders, TEST_TIMEOUT_MS));
   g_subprocess_send_signal (fixture->process, SIGTERM);
   for (guint i = 0; i < N_SENDERS; i++)
     g_thread_join (threads[i]);

@@ -240,9 +240,9 @@ test_start_under_lock (void)
 
 typedef struct
 {
-  int reading; /* (atomic) the thread reads */
-  int enough;  /* (atomic) it may stop */
-  int changed; /* (atomic) the change has begun */
+  int reading;   /* (atomic) the thread reads */
+  GMutex enough; /* is free when it may stop */
+  int changed;   /* (atomic) the change has begun */
 } Reading;
 
 static gpointer
@@ -252,8 +252,8 @@ read_main (gpointer user_data)
 
   g_assert_true (_lsobs_fork_begin_read ());
   g_atomic_int_set (&reading->reading, TRUE);
-  while (!g_atomic_int_get (&reading->enough))
-    g_usleep (100);
+  g_mutex_lock (&reading->enough);
+  g_mutex_unlock (&reading->enough);
   g_assert_false (g_atomic_int_get (&reading->changed));
   _lsobs_fork_end_read (TRUE);
   return NULL;
@@ -292,6 +292,8 @@ test_read (void)
   int status;
   pid_t pid;
 
+  g_mutex_init (&reading.enough);
+  g_mutex_lock (&reading.enough);
   reader = g_thread_new ("read", read_main, &reading);
   g_assert_true (test_wait_until (is_set, &reading.reading, TEST_TIMEOUT_MS));
   changer = g_thread_new ("change", change_main, &reading);
@@ -311,11 +313,12 @@ test_read (void)
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
   g_assert_cmpint (status, ==, 0);
 
-  g_atomic_int_set (&reading.enough, TRUE);
+  g_mutex_unlock (&reading.enough);
   g_thread_join (reader);
   g_thread_join (changer);
   g_assert_true (reading.changed);
   g_assert_false (change_waits (NULL));
+  g_mutex_clear (&reading.enough);
 }
 
 int
