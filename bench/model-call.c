@@ -33,6 +33,8 @@
 #include <libsoup/soup.h>
 #include <lsobs/lsobs.h>
 
+#include "bench/null-transport.h"
+
 #define FLUSH_MS 60000
 
 /* --- answers --- */
@@ -325,59 +327,6 @@ drain (GInputStream *stream)
     continue;
 }
 
-/* --- a transport that forgets --- */
-
-#define BENCH_TYPE_TRANSPORT (bench_transport_get_type ())
-G_DECLARE_FINAL_TYPE (BenchTransport, bench_transport, BENCH, TRANSPORT, GObject)
-
-struct _BenchTransport
-{
-  GObject parent_instance;
-};
-
-static void
-bench_transport_send_async (LsobsTransport *transport,
-                            LsobsBatch *batch G_GNUC_UNUSED,
-                            GCancellable *cancellable,
-                            GAsyncReadyCallback callback,
-                            gpointer user_data)
-{
-  g_autoptr (GTask) task = g_task_new (transport, cancellable, callback, user_data);
-
-  g_task_return_boolean (task, TRUE);
-}
-
-static gboolean
-bench_transport_send_finish (LsobsTransport *transport G_GNUC_UNUSED,
-                             GAsyncResult *result,
-                             GError **error)
-{
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-static void
-bench_transport_iface_init (LsobsTransportInterface *iface)
-{
-  iface->send_async = bench_transport_send_async;
-  iface->send_finish = bench_transport_send_finish;
-}
-
-G_DEFINE_FINAL_TYPE_WITH_CODE (BenchTransport,
-                               bench_transport,
-                               G_TYPE_OBJECT,
-                               G_IMPLEMENT_INTERFACE (LSOBS_TYPE_TRANSPORT,
-                                                      bench_transport_iface_init))
-
-static void
-bench_transport_class_init (BenchTransportClass *klass G_GNUC_UNUSED)
-{
-}
-
-static void
-bench_transport_init (BenchTransport *self G_GNUC_UNUSED)
-{
-}
-
 /* --- what is measured --- */
 
 typedef enum
@@ -624,7 +573,7 @@ main (int argc, char **argv)
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_autoptr (GError) error = NULL;
   g_autoptr (LsobsConfig) config = lsobs_config_new (NULL, "bench");
-  g_autoptr (BenchTransport) transport = g_object_new (BENCH_TYPE_TRANSPORT, NULL);
+  g_autoptr (LsobsTransport) transport = bench_null_transport_new ();
   static const char body[] = "{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\","
                              "\"content\":\"Tell me of the lake.\"}],\"stream_options\":"
                              "{\"include_usage\":true}}";

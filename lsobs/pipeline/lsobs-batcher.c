@@ -130,7 +130,7 @@ forget_ended (LsobsBatcher *self, LsobsRecord *record)
     _lsobs_run_store_finish (self->store, &record->info->segment.id);
 }
 
-/* How many records the queue is told of under one lock. */
+/* The queue takes its lock once for so many records. */
 #define RECORDS_PER_LOCK 64
 
 /* Calls @func for the records of @batch, some at a time: producers wait for the lock of the queue.
