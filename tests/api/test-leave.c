@@ -493,10 +493,10 @@ run_with_service (const Row *row)
   g_setenv (NUMBER_VARIABLE,
             g_test_slow () ? G_STRINGIFY (N_SHORT_LIVED_SLOW) : G_STRINGIFY (N_SHORT_LIVED), TRUE);
   g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
-  g_test_trap_assert_passed ();
-  /* Many had to make room for newer ones before they had sent anything. */
   if (server != NULL)
     g_test_message ("%u records have come", test_server_count_ops (server));
+  g_test_trap_assert_passed ();
+  /* Many had to make room for newer ones before they had sent anything. */
   if (delivers (row))
     g_assert_cmpuint (test_server_count_ops (server), >, 0);
   if (continuing != NULL)
@@ -736,6 +736,8 @@ measure (const Row *row)
       lsobs_config_set_shutdown_timeout (config, TEST_NEVER_MS);
       live_shortly (config, row->context);
       lsobs_shutdown_all (TEST_TIMEOUT_MS, &error);
+      if (error != NULL)
+        test_log_print ();
       g_assert_no_error (error);
       /* LeakSanitizer does not like threads that are about to end. */
       g_assert_true (test_wait_until (is_settled, &usage, TEST_TIMEOUT_MS));

@@ -582,6 +582,14 @@ test_log_contains (const char *text)
   return contains;
 }
 
+void
+test_log_print (void)
+{
+  g_mutex_lock (&log_lock);
+  g_printerr ("%s", log_text->str);
+  g_mutex_unlock (&log_lock);
+}
+
 static gboolean
 is_logged (gpointer data)
 {

@@ -126,5 +126,6 @@ guint test_log_count_others (void);
 /* anything that anybody has logged, debug messages too */
 gboolean test_log_contains (const char *text);
 gboolean test_log_wait (const char *text);
+void test_log_print (void); /* to stderr, to find out why a test fails */
 
 G_END_DECLS

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "tests/lib/test-server-private.h"
 
@@ -101,6 +102,64 @@ choose_answer (TestServer *self, TestRequest *request, TestAnswerCopy *copy)
   g_mutex_unlock (&self->lock);
 }
 
+/* Has the client ended the connection, and was this so before? Between the two, libsoup has read
+ * that. */
+static gboolean
+is_forgotten (GSocket *socket)
+{
+  static const char key[] = "test-server-ended";
+  char byte;
+  gboolean was_ended = g_object_get_data (G_OBJECT (socket), key) != NULL;
+  gboolean is_ended = recv (g_socket_get_fd (socket), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+
+  g_object_set_data (G_OBJECT (socket), key, GINT_TO_POINTER (is_ended));
+  return was_ended && is_ended;
+}
+
+static gboolean
+is_in_use (TestServer *self, GSocket *socket)
+{
+  for (guint i = 0; i < self->exchanges->len; i++)
+    if (((TestExchange *) g_ptr_array_index (self->exchanges, i))->socket == socket)
+      return TRUE;
+  return FALSE;
+}
+
+/* libsoup before 3.3 forgets a connection that its client closes between two requests, and leaves its
+ * descriptor open. With too many of them, the server would accept no connection any more. */
+static gboolean
+close_forgotten_cb (gpointer user_data)
+{
+  TestServer *self = user_data;
+
+  for (guint i = self->sockets->len; i-- > 0;)
+    {
+      GSocket *socket = g_ptr_array_index (self->sockets, i);
+
+      if (is_in_use (self, socket) || (!g_socket_is_closed (socket) && !is_forgotten (socket)))
+        continue;
+      g_socket_close (socket, NULL);
+      g_ptr_array_remove_index (self->sockets, i);
+    }
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+add_socket (TestServer *self, GSocket *socket)
+{
+  g_autoptr (GSource) source = NULL;
+
+  if (soup_check_version (3, 3, 0))
+    return;
+  g_ptr_array_add (self->sockets, g_object_ref (socket));
+  /* Sources of libsoup come first. */
+  source = g_idle_source_new ();
+  g_source_set_priority (source, G_PRIORITY_LOW);
+  g_source_set_callback (source, close_forgotten_cb, self, NULL);
+  g_source_attach (source, self->context);
+}
+
 static guint
 number_connection (TestServer *self, SoupServerMessage *msg)
 {
@@ -116,6 +175,7 @@ number_connection (TestServer *self, SoupServerMessage *msg)
     {
       number = ++self->n_sockets;
       g_object_set_data (G_OBJECT (socket), key, GUINT_TO_POINTER (number));
+      add_socket (self, socket);
     }
 
   return number;
@@ -366,6 +426,7 @@ test_server_new_at (const char *address, GTlsCertificate *certificate)
   self->context = g_main_context_new ();
   self->loop = g_main_loop_new (self->context, FALSE);
   self->exchanges = g_ptr_array_new_with_free_func ((GDestroyNotify) _test_exchange_free);
+  self->sockets = g_ptr_array_new_with_free_func (g_object_unref);
   self->requests = g_ptr_array_new_with_free_func ((GDestroyNotify) test_request_unref);
   self->info = g_strdup (default_info);
   self->decoders = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -386,6 +447,7 @@ test_server_free (TestServer *self)
   g_thread_join (self->thread);
 
   g_ptr_array_unref (self->exchanges);
+  g_ptr_array_unref (self->sockets);
   g_ptr_array_unref (self->requests);
   g_queue_clear_full (&self->script, script_entry_free);
   g_hash_table_unref (self->decoders);

@@ -424,6 +424,28 @@ ask_and_stay (ServeFixture *fixture, GSocketConnection *connection)
   g_assert_true (g_str_has_prefix (answer->str, "HTTP/1.1 404 "));
 }
 
+/* Whether a connection lasts for several requests: before libsoup 3.3, the service ends it. */
+static gboolean
+connections_stay (void)
+{
+  return soup_check_version (3, 3, 0);
+}
+
+#define N_ENDED 150
+
+/* Clients that close their connections after an answer leave nothing open, so that others are heard. */
+static void
+test_ended (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  serve_start (fixture, "ulimit -n 64;", NULL);
+  for (guint i = 0; i < N_ENDED; i++)
+    {
+      g_autoptr (GSocketConnection) connection = connect_to (fixture);
+
+      ask_and_stay (fixture, connection);
+    }
+}
+
 #define N_SLOW 150
 
 /* Many connections without the token that send a byte now and then do not keep others off, neither new ones
@@ -458,7 +480,8 @@ test_slow (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
           g_assert_cmpuint (read_status (answer), ==, 200);
         }
     }
-  ask_and_stay (fixture, known);
+  if (connections_stay ())
+    ask_and_stay (fixture, known);
   json_node_unref (serve_ask (fixture, "GET", "/info", NULL, 200));
   /* The oldest ones were closed. */
   for (guint i = 0; i < N_SLOW; i++)
@@ -773,6 +796,7 @@ main (int argc, char **argv)
   ADD_ROW ("/access/bomb/gzip", LSOBS_COMPRESSION_GZIP, test_bomb);
   ADD_ROW ("/access/bomb/zstd", LSOBS_COMPRESSION_ZSTD, test_bomb);
   ADD ("/access/many-parts", test_many_parts);
+  ADD ("/access/ended", test_ended);
   ADD ("/access/slow", test_slow);
   ADD ("/access/headers", test_headers);
   ADD ("/access/endless", test_endless);

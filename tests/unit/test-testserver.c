@@ -468,6 +468,31 @@ test_wait_deadline (void)
   g_assert_cmpuint (n_asked, >, 1);
 }
 
+static guint
+count_descriptors (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  guint n = 0;
+
+  while (dir != NULL && g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+/* Connections that clients have closed leave no descriptor open. */
+static void
+test_ended (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  guint n_before = count_descriptors ();
+
+  for (guint i = 0; i < 50; i++)
+    {
+      g_assert_cmpuint (post (fixture, RUN ("agent")), ==, 202);
+      soup_session_abort (fixture->session);
+    }
+  g_assert_cmpuint (count_descriptors (), <, n_before + 20);
+}
+
 static void
 add (const char *path, void (*test) (Fixture *, gconstpointer), guint data)
 {
@@ -491,6 +516,7 @@ main (int argc, char *argv[])
   add ("/test-server/early-close", test_early_close, 0);
   add ("/test-server/hold", test_hold, 0);
   add ("/test-server/handler", test_handler, 0);
+  add ("/test-server/ended", test_ended, 0);
   add ("/test-server/gzip", test_gzip, 0);
   add ("/test-server/offence/without-key", test_offence, WITHOUT_KEY);
   add ("/test-server/offence/other-agent", test_offence, OTHER_AGENT);

@@ -86,6 +86,17 @@ make_room (Guard *self)
   return TRUE;
 }
 
+/* libsoup before 3.3 forgets a connection that its client closes between two requests, and leaves its
+ * descriptor open. When there are no more descriptors, the server accepts no connection any more. So
+ * there, a connection ends with its first answer. */
+static void
+end_with_answer (SoupServerMessage *message)
+{
+  if (!soup_check_version (3, 3, 0))
+    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Connection",
+                                  "close");
+}
+
 /* The server emits this for a connection as soon as it is there, before anything is read. */
 static void
 started_cb (SoupServer *server G_GNUC_UNUSED, SoupServerMessage *message, gpointer data)
@@ -94,6 +105,7 @@ started_cb (SoupServer *server G_GNUC_UNUSED, SoupServerMessage *message, gpoint
   GSocket *socket = soup_server_message_get_socket (message);
   Connection *connection;
 
+  end_with_answer (message);
   if (socket == NULL || g_hash_table_contains (self->connections, socket))
     return;
   if (!make_room (self))
