@@ -161,7 +161,8 @@ awk '
 
 # --- the program
 
-ls tools/*.c tools/*/*.[ch] > "$tmp/files"
+# page-data.c is made of the files of the page.
+ls tools/*.c tools/*/*.[ch] | grep -vx tools/page/page-data.c > "$tmp/files"
 while read -r file; do
   # comments are in lines of their own there; headers of other libraries, in <>, are left out
   sed -nE "s,^[ \t]*#[ \t]*(include|import)[ \t]*(\"[^\"]*\"|<lsobs[^>]*>|<tools[^>]*>).*,$file \\2,p" "$file"

@@ -118,7 +118,7 @@ find_limp docs/reference/guide-*.xml > "$tmp/said"
 [ ! -s "$tmp/said" ]; report "each guide says what it is for, and where to go next" $?
 
 find README NEWS CONTRIBUTING SECURITY docs lsobs tools bindings examples bench fuzz tests dev dev.d configure.ac Makefile.am debian lsobs.spec.in \
-  \( -name '.?*' -o -name corpus -o -name data-corpus -o -name images -o -name Makefile.in -o -name __pycache__ -o -name test-prose.sh -o -name test-words.sh -o -name changelog \) -prune \
+  \( -name '.?*' -o -name corpus -o -name data-corpus -o -name images -o -name Makefile -o -name Makefile.in -o -name xml -o -name html -o -name __pycache__ -o -name usr -o -name test-prose.sh -o -name test-words.sh -o -name changelog \) -prune \
   -o -type f \( -name '*.[ch]' -o -name '*.h.in' -o -name '*.in' -o -name '*.py' -o -name '*.js' -o -name '*.vala' -o -name '*.xml' -o -name '*.md' \
   -o -name '*.sh' -o -name '*.am' -o -name '*.inc' -o -name '*.ac' -o -name '[A-Z]*' -o -name dev -o -name control -o -name '*.css' \) -print 2> "$tmp/said" \
   | sort > "$tmp/files"

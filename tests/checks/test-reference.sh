@@ -29,9 +29,9 @@ find_dead () {
   list_links "$1" | awk -v targets="$tmp/targets" '
     BEGIN { while ((getline line < targets) > 0) there[line] }
     $2 ~ /^(https?|mailto):/ { next }
-    # the documentation of GLib, on this machine
-    $2 ~ /^\// {
-      file = $2; sub(/#.*/, "", file)
+    # the documentation of GLib, on this machine; from where the pages are installed, it is one folder up
+    $2 ~ /^(\/|\.\.\/)/ {
+      file = $2; sub(/#.*/, "", file); sub(/^\.\./, "/usr/share/gtk-doc/html", file)
       if (!(file in known)) known[file] = (getline line < file) >= 0
       if (!known[file]) print $1 ": there is no " $2
       next
@@ -55,11 +55,12 @@ mkdir "$tmp/site"
 cat > "$tmp/site/a.html" << 'END'
 <body><a name="here"></a><a href="#here">1</a> <a href="b.html#there">2</a> <a href="https://example.org">3</a>
 <a href="#nowhere">dead</a> <a href="c.html">dead</a> <a href="b.html#here">dead</a> <a href="/no/such.html">dead</a>
+<a href="../no-such-library/index.html">dead</a>
 <img src="picture.png"></body>
 END
 echo '<body><h2 id="there">B</h2><a href="a.html">1</a></body>' > "$tmp/site/b.html"
 find_dead "$tmp/site" > "$tmp/said"
-[ "$(wc -l < "$tmp/said")" -eq 5 ] && [ "$(count_words "$tmp/site/b.html")" -eq 2 ]
+[ "$(wc -l < "$tmp/said")" -eq 6 ] && [ "$(count_words "$tmp/site/b.html")" -eq 2 ]
 report "dead links and empty pages are found" $?
 
 # --- the sources ---
