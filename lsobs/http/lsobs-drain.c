@@ -82,18 +82,20 @@ drain_data_free (DrainData *data)
   g_free (data);
 }
 
-/* The thread ends, or could not be started. */
+/* The thread ends, or could not be started. The function may begin the next drain, in any thread: so it
+ * is called when this one has left the state that both use. */
 static void
 end_thread (DrainData *data)
 {
   LsobsDrain *self = data->drain;
+  gint64 not_before = self->history.not_before;
 
-  data->func (data->data, data->n_delivered, self->history.not_before, data->error);
   g_mutex_lock (&self->lock);
   self->running = FALSE;
   g_clear_pointer (&self->context, g_main_context_unref);
   g_cond_broadcast (&self->cond);
   g_mutex_unlock (&self->lock);
+  data->func (data->data, data->n_delivered, not_before, data->error);
   drain_data_free (data);
 }
 
