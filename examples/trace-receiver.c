@@ -209,6 +209,10 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
   soup_server_message_set_status (message, status, NULL);
   soup_server_message_set_response (message, "application/json", SOUP_MEMORY_COPY, answer,
                                     strlen (answer));
+  /* libsoup before 3.3 leaves a connection open that its client closes later. */
+  if (!soup_check_version (3, 3, 0))
+    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Connection",
+                                  "close");
 
   if (self->child == NULL)
     print_traces (self, FALSE);
