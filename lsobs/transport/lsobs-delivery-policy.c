@@ -6,6 +6,7 @@
 #include <glib/gi18n-lib.h>
 #include <libsoup/soup.h>
 
+#include "lsobs/text/lsobs-json-document-private.h"
 #include "lsobs/transport/lsobs-delivery-policy-private.h"
 
 /* How much of an answer goes into an error message, in characters. */
@@ -495,8 +496,31 @@ hide_controls (char *text)
     }
 }
 
-/* Returns: (transfer full): the text of an answer for an error message: of a page, its title
- *   only */
+/* @body: valid UTF-8
+ * Returns: (transfer full) (nullable): what a JSON object says of an error, or NULL if it says
+ *   nothing in a known member, or the body is not an object */
+static char *
+take_member (const char *body)
+{
+  static const char *const names[] = { "detail", "message", "error" };
+  g_auto (LsobsJsonDocument) document = LSOBS_JSON_DOCUMENT_INIT;
+
+  if (*body != '{' || !_lsobs_json_document_load (&document, body, strlen (body)))
+    return NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      const char *value = _lsobs_json_document_find (&document, document.text.data, names[i]);
+      gsize len;
+      const char *text = _lsobs_json_document_decode (&document, value, &len);
+
+      if (text != NULL && len > 0)
+        return g_utf8_make_valid (text, (gssize) len);
+    }
+  return NULL;
+}
+
+/* Returns: (transfer full): the text of an answer for an error message: of a JSON object, the
+ *   member that says what is wrong; of a page, its title only */
 static char *
 take_words (const char *body)
 {
@@ -505,7 +529,10 @@ take_words (const char *body)
   g_autofree char *lower = g_ascii_strdown (start, -1);
   const char *title;
   const char *end;
+  char *member = take_member (start);
 
+  if (member != NULL)
+    return g_strstrip (member);
   if (*start != '<')
     return g_strstrip (g_steal_pointer (&valid));
   title = strstr (lower, "<title");

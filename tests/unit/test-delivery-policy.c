@@ -743,6 +743,13 @@ static const WordsRow words_rows[] = {
     "b",
     "b" },
   { "percent", "%s%n%d", "%s%n%d" },
+  { "json-detail", " {\"error\":\"E\",\"detail\":\"No \\\"such\\\" key\"}\n",
+    "HTTP 400: No \"such\" key)" },
+  { "json-error", "{\"error\":\"Forbidden\"}", "HTTP 400: Forbidden)" },
+  { "json-control", "{\"detail\":\"a\\u001b[31m\\nb\"}", "HTTP 400: a [31m b)" },
+  { "json-list", "{\"detail\":[{\"loc\":[\"name\"]}]}", "HTTP 400: {\"detail\":[{" },
+  { "json-empty", "{\"detail\":\"\"}", "HTTP 400: {\"detail\":\"\"})" },
+  { "json-cut", "{\"detail\":\"cut", "HTTP 400: {\"detail\":\"cut)" },
 };
 
 static void
