@@ -513,17 +513,17 @@ read_profile (LsobsConfig *config, GError **error)
   return lsobs_config_load_profile (config, path, name, error);
 }
 
-/* Tells in the debug log why nothing is traced. */
+/* Tells in the debug log whether tracing is on, and why. */
 static void
 debug_tracing (LsobsConfig *config)
 {
   const LsobsSetting *setting = _lsobs_config_find_setting ("tracing-enabled");
   const char *variable;
 
-  if (config->values.tracing_enabled)
-    return;
   _lsobs_environment_peek_first (setting->variables, &variable);
-  if (variable != NULL)
+  if (config->values.tracing_enabled)
+    g_debug ("Tracing is on: %s says so", variable);
+  else if (variable != NULL)
     g_debug ("Tracing is off: %s says so", variable);
   else
     g_debug ("Tracing is off: the environment does not say LANGSMITH_TRACING=true");

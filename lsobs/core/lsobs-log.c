@@ -146,10 +146,11 @@ _lsobs_log_unavailable (const char *label, const char *problem)
 {
   if (label == NULL)
     /* TRANSLATORS: the text says why, as one or more sentences. */
-    log_message (_ ("Sending traces is paused; the traces are kept and sent later: %s"), problem);
+    log_message (_ ("Sending traces is paused; lsobs tries again while the program runs: %s"),
+                 problem);
   else
     /* TRANSLATORS: the first text is a “replica %u at %s”, the second says why. */
-    log_message (_ ("Sending traces to %s is paused; the traces are kept and sent later: %s"),
+    log_message (_ ("Sending traces to %s is paused; lsobs tries again while the program runs: %s"),
                  label, problem);
 }
 
@@ -217,15 +218,16 @@ _lsobs_log_lost (guint64 n_records, gboolean is_end)
     return;
   log_message (
       g_dngettext (GETTEXT_PACKAGE,
-                   /* TRANSLATORS: shutdown-timeout, exit-timeout and failed-traces-dir are
-                             * names of settings. */
+                   /* TRANSLATORS: the words in capital letters are variables of the
+                    * environment, shutdown-timeout is a property. */
                    "%" PRIu64 " record is lost: it was not delivered before the end of its "
-                   "observer or of the program. Raise shutdown-timeout and exit-timeout to "
-                   "wait longer, or set failed-traces-dir to keep such records",
+                   "observer or of the program. To wait longer, raise "
+                   "LANGSMITH_EXIT_TIMEOUT_MS or the property shutdown-timeout; to keep such "
+                   "records, set LANGSMITH_FAILED_TRACES_DIR",
                    "%" PRIu64 " records are lost: they were not delivered before the end "
-                   "of their observers or of the program. Raise shutdown-timeout and "
-                   "exit-timeout to wait longer, or set failed-traces-dir to keep such "
-                   "records",
+                   "of their observers or of the program. To wait longer, raise "
+                   "LANGSMITH_EXIT_TIMEOUT_MS or the property shutdown-timeout; to keep such "
+                   "records, set LANGSMITH_FAILED_TRACES_DIR",
                    (gulong) MIN (n_records, G_MAXULONG)),
       n_records);
 }

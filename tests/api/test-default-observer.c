@@ -265,6 +265,7 @@ test_debug (void)
   test_env_set (env, "LANGSMITH_API_KEY", SECRET);
   test_env_set (env, "LANGSMITH_ENDPOINT", test_server_get_url (server));
   observer = lsobs_observer_new_default ();
+  g_assert_true (test_log_contains ("Tracing is on: LANGSMITH_TRACING says so"));
   test_emit (lsobs_observer_get_exporter (observer), "one");
   g_assert_true (lsobs_observer_flush (observer, TEST_TIMEOUT_MS, NULL, NULL));
   g_assert_true (test_log_contains ("Sent 1 records in "));

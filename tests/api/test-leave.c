@@ -293,6 +293,8 @@ test_log (void)
   socket = test_refusing_socket_new (&url);
   lose_records (url, NULL);
   g_assert_true (test_log_wait ("20 records are lost"));
+  g_assert_true (test_log_contains ("LANGSMITH_EXIT_TIMEOUT_MS"));
+  g_assert_true (test_log_contains ("LANGSMITH_FAILED_TRACES_DIR"));
   test_log_clear ();
   lose_records (url, NULL);
   lose_records (url, NULL);
