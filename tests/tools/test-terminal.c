@@ -19,6 +19,7 @@
 
 #include "tests/lib/test-utils.h"
 #include "tests/tools/serve-helpers.h"
+#include "tools/store/feedback.h"
 #include "tools/terminal/figure.h"
 #include "tools/terminal/plain-text.h"
 #include "tools/terminal/run-tree.h"
@@ -105,6 +106,12 @@ test_text_lines (void)
   g_string_truncate (out, 0);
   plain_text_append_lines (out, "take the umbrella", NULL, 12, 5);
   g_assert_cmpstr (out->str, ==, "take the\numbrella\n");
+  g_string_truncate (out, 0);
+  plain_text_append_lines (out, "if x:\\n    y(a,   b)", NULL, 40, 5);
+  g_assert_cmpstr (out->str, ==, "if x:\\n    y(a,   b)\n");
+  g_string_truncate (out, 0);
+  plain_text_append_lines (out, "ab        cd", NULL, 6, 5);
+  g_assert_cmpstr (out->str, ==, "ab\ncd\n");
 }
 
 static void
@@ -284,6 +291,21 @@ fill (ServeFixture *fixture)
 }
 
 static void
+add_feedback (ServeFixture *fixture)
+{
+  static const char text[] = "{\"run_id\":\"" TEST_ROOT "\",\"key\":\"helpful\",\"score\":1,"
+                             "\"comment\":\"two lines,\\nand a \\u001b[31mcolour\"}";
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Store) store = store_open (fixture->database, DATABASE_READ_WRITE, &error);
+  g_autoptr (Feedback) feedback = feedback_new_from_json (NULL, text, strlen (text), &error);
+
+  g_assert_no_error (error);
+  g_assert_true (store_begin (store, &error));
+  g_assert_true (feedback_write (store, feedback, &error));
+  g_assert_true (store_commit (store, &error));
+}
+
+static void
 assert_harmless (const char *text)
 {
   g_assert_true (g_utf8_validate (text, -1, NULL));
@@ -356,6 +378,7 @@ test_show (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   const char *error_place;
 
   fill (fixture);
+  add_feedback (fixture);
   newest = run_lsobs (fixture, "show", 0, NULL);
   assert_harmless (newest);
   error_place = strstr (newest, "    boom\n");
@@ -364,6 +387,8 @@ test_show (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_nonnull (strstr (newest, "└─ ✓ step \ufffd[31m"));
   g_assert_nonnull (strstr (newest, "   └─ ✗ model"));
   g_assert_nonnull (strstr (newest, "weather in Bremen?"));
+  g_assert_nonnull (
+      strstr (newest, "    helpful 1\n      two lines,\n      and a \ufffd[31mcolour\n"));
   by_end = run_lsobs (fixture, "show 0001", 0, NULL);
   g_assert_cmpstr (by_end, ==, newest);
   part = run_lsobs (fixture, "show " TEST_CHILD "", 0, NULL);

@@ -84,6 +84,21 @@ append_attachments (GString *out,
   return TRUE;
 }
 
+/* Appends the comment of feedback, which is text of anyone. */
+static void
+append_comment (GString *out, const Screen *screen, const Feedback *feedback)
+{
+  g_autoptr (JsonNode) body = json_from_string (feedback->body, NULL);
+  const char *comment = NULL;
+
+  if (body != NULL && JSON_NODE_HOLDS_OBJECT (body))
+    comment =
+        json_object_get_string_member_with_default (json_node_get_object (body), "comment", NULL);
+  if (comment != NULL && *comment != '\0')
+    plain_text_append_lines (out, comment, "      ", screen->columns - 6,
+                             all_details ? PLAIN_TEXT_ALL - 1 : MAX_LINES);
+}
+
 static gboolean
 append_feedback (GString *out, const Screen *screen, Store *store, const Run *run, GError **error)
 {
@@ -110,6 +125,7 @@ append_feedback (GString *out, const Screen *screen, Store *store, const Run *ru
       g_string_append (out, "    ");
       plain_text_append (out, text, screen->columns - 4);
       g_string_append_c (out, '\n');
+      append_comment (out, screen, feedback);
     }
   return TRUE;
 }

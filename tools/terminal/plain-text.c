@@ -56,14 +56,14 @@ read_glyph (gunichar c, guint *n_marks)
 
 /* Appends text up to @columns, or without @out only measures it.
  * @out: (nullable)
- * @whole_words: break at a space, if that leaves more than half of the columns in use
+ * @is_line: keep several spaces, and break at a space, if that leaves more than half of the columns in use
  * Returns: the columns; @rest: (out) (nullable): what did not fit, or NULL */
 static guint
-append_part (GString *out, const char *text, guint columns, gboolean whole_words, const char **rest)
+append_part (GString *out, const char *text, guint columns, gboolean is_line, const char **rest)
 {
   guint width = 0;
   guint n_marks = 0;
-  gboolean space = FALSE;
+  guint spaces = 0;
   gboolean any = FALSE;
   const char *at = text;
   const char *word = NULL;
@@ -78,34 +78,35 @@ append_part (GString *out, const char *text, guint columns, gboolean whole_words
 
       if (is_space (c))
         {
-          space = any;
+          /* A program in a string of JSON is indented. */
+          spaces = any ? (is_line ? spaces + 1 : 1) : 0;
           continue;
         }
       /* A mark alone would change what is printed before the text. */
-      if (n_marks == 0 && (space || !any) && g_unichar_iszerowidth (c))
+      if (n_marks == 0 && (spaces > 0 || !any) && g_unichar_iszerowidth (c))
         n_marks = MAX_MARKS;
       glyph = read_glyph (c, &n_marks);
       if (glyph.c == 0)
         continue;
-      if (space && out != NULL && width > columns / 2)
+      if (spaces > 0 && out != NULL && width > columns / 2)
         {
           word = at;
           word_width = width;
           word_len = out->len;
         }
-      if (glyph.columns + space > columns - width)
+      if (glyph.columns > columns - width || spaces > columns - width - glyph.columns)
         {
           *rest = at;
-          if (!whole_words || word == NULL)
+          if (!is_line || word == NULL)
             return width;
           g_string_truncate (out, word_len);
           *rest = word;
           return word_width;
         }
-      if (space && out != NULL)
-        g_string_append_c (out, ' ');
-      width += glyph.columns + space;
-      space = FALSE;
+      if (out != NULL)
+        g_string_append_printf (out, "%*s", (int) spaces, "");
+      width += glyph.columns + spaces;
+      spaces = 0;
       any = TRUE;
       if (out != NULL)
         g_string_append_unichar (out, glyph.c);

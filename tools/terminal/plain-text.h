@@ -19,7 +19,8 @@ guint plain_text_measure (const char *text);
  * Returns: the columns that were taken */
 guint plain_text_append (GString *out, const char *text, guint columns);
 
-/* The same with lines: those of the text, and those that are wider than @columns, which are broken.
+/* The same with lines: those of the text, and those that are wider than @columns, which are broken. Several
+ * spaces in a line stay.
  * @indent: (nullable): is put before each line
  * @lines: how many are appended at most; if there are more, the last one says how many */
 void plain_text_append_lines (GString *out,
