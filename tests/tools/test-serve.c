@@ -811,6 +811,32 @@ test_open (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                             "<!doctype html>", strlen ("<!doctype html>")));
 }
 
+static gboolean
+has_errors (gpointer data)
+{
+  g_autofree char *text = NULL;
+
+  return g_file_get_contents (data, &text, NULL, NULL) && strchr (text, '\n') != NULL;
+}
+
+/* Without a browser, the user is told which address to open. */
+static void
+test_no_browser (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *path = g_build_filename (fixture->folder, "errors", NULL);
+  g_autofree char *shell =
+      g_strdup_printf ("export XDG_CONFIG_HOME='%s' XDG_CONFIG_DIRS='%s' XDG_DATA_DIRS='%s';",
+                       fixture->folder, fixture->folder, fixture->folder);
+  g_autofree char *text = NULL;
+
+  serve_start (fixture, shell, "--open");
+  g_assert_true (test_wait_until (has_errors, path, TEST_TIMEOUT_MS));
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  g_assert_nonnull (strstr (text, "Cannot open a browser"));
+  g_assert_nonnull (strstr (text, fixture->url));
+  g_assert_null (strstr (text, fixture->token));
+}
+
 /* The command delete, beside a service that runs. */
 static void
 test_delete (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -880,6 +906,7 @@ main (int argc, char **argv)
   ADD ("/serve/troubles", NULL, test_troubles);
   ADD ("/serve/help", NULL, test_help);
   ADD ("/serve/open", NULL, test_open);
+  ADD ("/serve/no-browser", NULL, test_no_browser);
   ADD ("/serve/delete", NULL, test_delete);
   return g_test_run ();
 }

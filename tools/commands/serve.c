@@ -151,7 +151,14 @@ serve (const ServiceSettings *settings)
 
       if (!g_app_info_launch_default_for_uri (page, NULL, &error))
         {
-          command_print_error ("%s", error->message);
+          if (isatty (STDOUT_FILENO) && !as_json)
+            /* TRANSLATORS: %s: why */
+            command_print_error (_ ("Cannot open a browser (%s). Open the address above in one"),
+                                 error->message);
+          else
+            /* TRANSLATORS: why, and an address */
+            command_print_error (_ ("Cannot open a browser (%s). The page is at %s"),
+                                 error->message, service_get_url (service));
           g_clear_error (&error);
         }
     }
