@@ -182,8 +182,7 @@ static const SettingRow setting_rows[] = {
   { "variables/switch-while-off", "LANGSMITH_HIDE_INPUTS=maybe", "variables", "failure",
     "LANGSMITH_HIDE_INPUTS", NULL },
   { "tracing/on", GOOD, "tracing", "ok", "LANGSMITH_TRACING says so", NULL },
-  { "tracing/unset", "", "tracing", "warning", "LANGSMITH_TRACING is not set",
-    "LANGSMITH_TRACING=true" },
+  { "tracing/unset", "", "tracing", "warning", "LANGSMITH_TRACING is not set", "lsobs run" },
   { "tracing/off", "LANGCHAIN_TRACING_V2=false", "tracing", "warning",
     "LANGCHAIN_TRACING_V2 says so", "LANGCHAIN_TRACING_V2=true" },
   { "tracing/word", "LANGSMITH_TRACING=ture", "tracing", "failure", "must be true or false",
@@ -193,10 +192,11 @@ static const SettingRow setting_rows[] = {
     "Unset it" },
   { "tracing/bad-share", GOOD "LANGSMITH_TRACING_SAMPLING_RATE=2", "tracing", "failure",
     "between 0 and 1", NULL },
-  { "key/personal", GOOD, "key", "ok", "a personal key: [SECRET_DETECTED]", NULL },
+  { "key/personal", GOOD, "key", "ok", "LANGSMITH_API_KEY has a personal key", NULL },
   { "key/service", "LANGCHAIN_API_KEY=" SERVICE_KEY, "key", "ok",
     "LANGCHAIN_API_KEY has a service key", NULL },
   { "key/missing", "LANGSMITH_TRACING=true", "key", "failure", "No API key", "LANGSMITH_API_KEY" },
+  { "key/missing-while-off", "", "key", "warning", "No API key", "LANGSMITH_API_KEY" },
   { "key/not-needed", "LANGSMITH_ENDPOINT=@S", "key", "ok", "There is none", NULL },
   { "key/white-space", "LANGSMITH_API_KEY=" KEY "\\n", "key", "warning", "white space",
     "Set LANGSMITH_API_KEY" },
@@ -852,6 +852,7 @@ test_serve (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *wrong = NULL;
   g_autoptr (JsonNode) report = NULL;
   g_autoptr (JsonNode) refused = NULL;
+  JsonObject *finding;
 
   serve_start (&fixture->base, NULL, NULL);
   variables = g_strdup_printf ("LANGSMITH_TRACING=1\nLANGSMITH_ENDPOINT=%s\nLANGSMITH_API_KEY=%s",
@@ -863,7 +864,28 @@ test_serve (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   wrong = g_strdup_printf ("LANGSMITH_TRACING=1\nLANGSMITH_ENDPOINT=%s\nLANGSMITH_API_KEY=" KEY,
                            fixture->base.url);
   refused = run_json (fixture, wrong, "");
-  find (refused, "access", "failure", NULL);
+  finding = find (refused, "access", "failure", "(HTTP 401: The token is missing or wrong");
+  g_assert_null (strchr (json_object_get_string_member (finding, "text"), '{'));
+  g_assert_nonnull (strstr (json_object_get_string_member (finding, "advice"), "/lsobs/token"));
+  /* The other requests have failed in the same way, and it is said once. */
+  assert_none (refused, "service");
+  assert_none (refused, "writing");
+}
+
+/* A service that fails is one finding, whatever it is asked. */
+static void
+test_failing (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  const TestAnswer answer = { .status = 503 };
+  g_autoptr (JsonNode) report = NULL;
+
+  push (fixture, "/info", &answer);
+  push (fixture, "/sessions", &answer);
+  push (fixture, "/runs/batch", &answer);
+  report = run_json (fixture, HERE, "");
+  find (report, "service", "failure", "HTTP 503");
+  assert_none (report, "access");
+  assert_none (report, "writing");
 }
 
 /* --- TLS and proxies --- */
@@ -994,7 +1016,7 @@ test_echo (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   run (fixture,
        "LANGSMITH_TRACING=1\nLANGSMITH_ENDPOINT=@S\nLANGSMITH_API_KEY= \"hunter2hunter2\" ", "",
        &output, &errors);
-  g_assert_nonnull (strstr (output, "[SECRET_DETECTED]"));
+  g_assert_nonnull (strstr (output, "[REDACTED]"));
   g_assert_null (strstr (output, "hunter2"));
   g_assert_null (strchr (output, '\033'));
 }
@@ -1046,7 +1068,8 @@ test_codes (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (g_str_has_suffix (fine, "\nAll is fine\n"));
   g_assert_cmpint (run (fixture, "LANGSMITH_API_KEY=" KEY, "--offline", &warned, NULL), ==, 0);
   g_assert_true (g_str_has_suffix (warned, "\n1 warning\n"));
-  g_assert_cmpint (run (fixture, "", "--offline", NULL, NULL), ==, 1);
+  g_assert_cmpint (run (fixture, "LANGSMITH_TRACING=true", "--offline", NULL, NULL), ==, 1);
+  g_assert_cmpint (run (fixture, "", "--offline", NULL, NULL), ==, 0);
   g_assert_cmpint (run (fixture, "", "--nonsense", NULL, NULL), ==, 2);
   g_assert_cmpint (run (fixture, "", "word", NULL, NULL), ==, 2);
   g_assert_cmpint (run (fixture, "", "--timeout=0", NULL, NULL), ==, 2);
@@ -1076,6 +1099,7 @@ main (int argc, char **argv)
   ADD ("/doctor/refused", test_refused);
   ADD ("/doctor/places", test_places);
   ADD ("/doctor/serve", test_serve);
+  ADD ("/doctor/failing", test_failing);
   ADD ("/doctor/certificate", test_certificate);
   ADD ("/doctor/proxy", test_proxy);
   ADD ("/doctor/secrets", test_secrets);

@@ -68,7 +68,7 @@ examine (Report *report, const Screen *screen, const char *database)
   profile_check (report);
   config = variables_check (report, &was_on);
   settings_check_tracing (report, config, was_on);
-  settings_check_key (report, config);
+  settings_check_key (report, config, was_on);
   settings_check_endpoint (report, config);
   network_check_tls (report, config);
   print (report, screen);

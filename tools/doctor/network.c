@@ -9,6 +9,7 @@
 #include "tools/doctor/network.h"
 #include "tools/doctor/settings.h"
 #include "tools/doctor/variables.h"
+#include "tools/service/token.h"
 
 /* Of the clocks, in seconds. From the second one on, runs are shown at a wrong place. */
 #define CLOCK_WARNING 60
@@ -24,6 +25,7 @@ typedef struct
   const char *url;    /* (unowned) */
   const char *label;  /* (unowned) (nullable) the address, if there are several places */
   guint timeout;      /* s */
+  char *token_advice; /* (owned) (nullable) */
 } PlaceData;
 
 /* Returns: (transfer none) (nullable) */
@@ -79,6 +81,15 @@ static gboolean
 has_problem (JsonObject *step, const char *nick)
 {
   return step != NULL && g_strcmp0 (get_text (step, "problem"), nick) == 0;
+}
+
+/* Whether two requests have failed in the same way, so that one finding says it.
+ * @a: a request that has failed */
+static gboolean
+fails_as (JsonObject *a, JsonObject *b)
+{
+  return b != NULL && g_strcmp0 (get_text (a, "problem"), get_text (b, "problem")) == 0 &&
+         g_strcmp0 (get_text (a, "message"), get_text (b, "message")) == 0;
 }
 
 /* --- TLS --- */
@@ -239,7 +250,22 @@ check_clock (PlaceData *place, JsonObject *info)
   json_object_set_int_member (values, "offset", offset);
 }
 
-/* Returns: (nullable): what to do about a problem of which the message alone does not say it */
+/* What to do about a key that a service on this machine refuses.
+ * Returns: (transfer full) */
+static char *
+dup_token_advice (void)
+{
+  g_autofree char *path = token_dup_default_path ();
+
+  /* TRANSLATORS: %s: a path */
+  return g_strdup_printf (
+      _ ("Set LANGSMITH_API_KEY to a key of this service; that of “lsobs serve” "
+         "is the token in %s"),
+      path);
+}
+
+/* Returns: (transfer none) (nullable): what to do about a problem of which the message alone does not
+ *   say it */
 static const char *
 find_advice (PlaceData *place, JsonObject *step)
 {
@@ -250,6 +276,12 @@ find_advice (PlaceData *place, JsonObject *step)
   /* The message says it. */
   if (strstr (get_text (step, "message"), "LANGSMITH_") != NULL)
     return NULL;
+  if (has_problem (step, "unauthorized") && settings_is_loopback (place->url))
+    {
+      if (place->token_advice == NULL)
+        place->token_advice = dup_token_advice ();
+      return place->token_advice;
+    }
   if (has_problem (step, "unauthorized"))
     return _ ("Set LANGSMITH_API_KEY to a key of this service, its region and its workspace");
   if (has_problem (step, "quota") || has_problem (step, "limited"))
@@ -283,6 +315,9 @@ check_service (PlaceData *place, JsonObject *info)
            _ ("It answers, but does not say what it supports: it is an old version"), NULL);
       return;
     }
+  /* What is said of the key is said of the access. */
+  if (has_problem (info, "unauthorized") && fails_as (info, lookup))
+    return;
   if (get_text (info, "problem") != NULL)
     {
       add_problem (place, FINDING_SERVICE, get_level (info), info, find_advice (place, info));
@@ -291,7 +326,7 @@ check_service (PlaceData *place, JsonObject *info)
   version = get_text (info, "version");
   if (version != NULL)
     /* TRANSLATORS: %s: such as 0.12.1 */
-    text = g_strdup_printf (_ ("It answers, version %s"), version);
+    text = g_strdup_printf (_ ("It answers; its API has the version %s"), version);
   else
     text = g_strdup (_ ("It answers, but does not say its version"));
   values = add (place, FINDING_SERVICE, FINDING_OK, text, NULL);
@@ -300,7 +335,7 @@ check_service (PlaceData *place, JsonObject *info)
 }
 
 static void
-check_access (PlaceData *place)
+check_access (PlaceData *place, JsonObject *info)
 {
   JsonObject *lookup = get_object (place->answer, "lookup");
   JsonObject *ingest = get_object (place->answer, "ingest");
@@ -317,12 +352,12 @@ check_access (PlaceData *place)
   else if (may_write)
     add_problem (place, FINDING_ACCESS, FINDING_WARNING, lookup,
                  _ ("Traces can be sent, but the key may not list projects: see its role"));
-  else
+  else if (has_problem (lookup, "unauthorized") || !fails_as (lookup, info))
     add_problem (place, FINDING_ACCESS, get_level (lookup), lookup, find_advice (place, lookup));
 }
 
 static void
-check_writing (PlaceData *place)
+check_writing (PlaceData *place, JsonObject *info)
 {
   JsonObject *ingest = get_object (place->answer, "ingest");
   JsonObject *lookup = get_object (place->answer, "lookup");
@@ -334,7 +369,7 @@ check_writing (PlaceData *place)
   else if (has_problem (ingest, "unauthorized") && !has_problem (lookup, "unauthorized"))
     add_problem (place, FINDING_WRITING, FINDING_FAILURE, ingest,
                  _ ("Give the key a role that may write traces, or take another key"));
-  else
+  else if (!fails_as (ingest, lookup) && !fails_as (ingest, info))
     add_problem (place, FINDING_WRITING, get_level (ingest), ingest, find_advice (place, ingest));
 }
 
@@ -391,8 +426,8 @@ check_place (PlaceData *place)
   check_proxy (place, info);
   check_clock (place, info);
   check_service (place, info);
-  check_access (place);
-  check_writing (place);
+  check_access (place, info);
+  check_writing (place, info);
   check_project (place);
   check_limits (place, info);
 }
@@ -449,9 +484,10 @@ network_check (Report *report, LsobsConfig *config, guint timeout)
     {
       JsonObject *answer = json_array_get_object_element (places, i);
       const char *url = get_text (answer, "api_url");
-      PlaceData place = { report, answer, url, json_array_get_length (places) > 1 ? url : NULL,
-                          timeout };
+      PlaceData place = { report,  answer, url, json_array_get_length (places) > 1 ? url : NULL,
+                          timeout, NULL };
 
       check_place (&place);
+      g_free (place.token_advice);
     }
 }

@@ -7,7 +7,6 @@
 #include <glib/gi18n.h>
 
 #include "lsobs/core/lsobs-secret-private.h"
-#include "lsobs/text/lsobs-secret-rules-private.h"
 
 #include "tools/doctor/settings.h"
 #include "tools/doctor/variables.h"
@@ -32,7 +31,8 @@ add_off (Report *report)
   else
     {
       text = g_strdup (_ ("It is off: LANGSMITH_TRACING is not set"));
-      advice = g_strdup (_ ("Set LANGSMITH_TRACING=true to send traces"));
+      advice = g_strdup (_ ("Set LANGSMITH_TRACING=true to send traces, or run a program with "
+                            "“lsobs run” to see them here"));
     }
   report_add (report, FINDING_TRACING, FINDING_WARNING, text, advice);
 }
@@ -163,9 +163,8 @@ check_form (Report *report, const char *variable, const char *key, gboolean is_l
     }
   else
     {
-      /* TRANSLATORS: a variable, such as “a personal key”, and what stands for the key */
-      text = g_strdup_printf (_ ("%s has %s: %s"), variable, _ (key_kinds[i].text),
-                              LSOBS_SECRET_DETECTED);
+      /* TRANSLATORS: a variable, and such as “a personal key” */
+      text = g_strdup_printf (_ ("%s has %s"), variable, _ (key_kinds[i].text));
       if (!is_loopback && key_kinds[i].kind == KEY_OTHER)
         {
           level = FINDING_WARNING;
@@ -184,7 +183,7 @@ check_form (Report *report, const char *variable, const char *key, gboolean is_l
 }
 
 void
-settings_check_key (Report *report, LsobsConfig *config)
+settings_check_key (Report *report, LsobsConfig *config, gboolean was_on)
 {
   const char *value;
   const char *variable = variables_find ("api-key", &value);
@@ -216,7 +215,8 @@ settings_check_key (Report *report, LsobsConfig *config)
         report_add (report, FINDING_KEY, is_loopback ? FINDING_OK : FINDING_WARNING,
                     _ ("There is none; a service on this machine may need none"), NULL);
       else
-        report_add (report, FINDING_KEY, FINDING_FAILURE, error->message,
+        /* Without tracing, a program needs none. */
+        report_add (report, FINDING_KEY, was_on ? FINDING_FAILURE : FINDING_WARNING, error->message,
                     _ ("Make a key at https://smith.langchain.com (Settings, API keys), and set "
                        "LANGSMITH_API_KEY to it"));
     }

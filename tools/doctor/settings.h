@@ -13,7 +13,7 @@ G_BEGIN_DECLS
 /* @config: (nullable): NULL if it cannot be known
  * @was_on: whether tracing is on in the environment */
 void settings_check_tracing (Report *report, LsobsConfig *config, gboolean was_on);
-void settings_check_key (Report *report, LsobsConfig *config);
+void settings_check_key (Report *report, LsobsConfig *config, gboolean was_on);
 void settings_check_endpoint (Report *report, LsobsConfig *config);
 
 /* Whether an address is one of this machine. */
