@@ -112,6 +112,13 @@ test_text_lines (void)
   g_string_truncate (out, 0);
   plain_text_append_lines (out, "ab        cd", NULL, 6, 5);
   g_assert_cmpstr (out->str, ==, "ab\ncd\n");
+  /* a path stays whole if it fits into a line, and is cut if it does not */
+  g_string_truncate (out, 0);
+  plain_text_append_lines (out, "in /tmp/traces.db", NULL, 14, 5);
+  g_assert_cmpstr (out->str, ==, "in\n/tmp/traces.db\n");
+  g_string_truncate (out, 0);
+  plain_text_append_lines (out, "in /tmp/traces.db", NULL, 13, 5);
+  g_assert_cmpstr (out->str, ==, "in /tmp/trace\ns.db\n");
 }
 
 static void

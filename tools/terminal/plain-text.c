@@ -54,9 +54,23 @@ read_glyph (gunichar c, guint *n_marks)
   return glyph;
 }
 
+/* Returns: whether the word that begins at @at fits into @columns */
+static gboolean
+word_fits (const char *at, guint columns)
+{
+  guint width = 0;
+  guint n_marks = 0;
+
+  for (; *at != '\0' && !is_space (g_utf8_get_char (at)) && width <= columns;
+       at = g_utf8_next_char (at))
+    width += read_glyph (g_utf8_get_char (at), &n_marks).columns;
+  return width <= columns;
+}
+
 /* Appends text up to @columns, or without @out only measures it.
  * @out: (nullable)
- * @is_line: keep several spaces, and break at a space, if that leaves more than half of the columns in use
+ * @is_line: keep several spaces, and break at a space, if that leaves more than half of the columns in use, or
+ *   if the word after it fits into a line
  * Returns: the columns; @rest: (out) (nullable): what did not fit, or NULL */
 static guint
 append_part (GString *out, const char *text, guint columns, gboolean is_line, const char **rest)
@@ -88,7 +102,7 @@ append_part (GString *out, const char *text, guint columns, gboolean is_line, co
       glyph = read_glyph (c, &n_marks);
       if (glyph.c == 0)
         continue;
-      if (spaces > 0 && out != NULL && width > columns / 2)
+      if (spaces > 0 && out != NULL)
         {
           word = at;
           word_width = width;
@@ -97,7 +111,8 @@ append_part (GString *out, const char *text, guint columns, gboolean is_line, co
       if (glyph.columns > columns - width || spaces > columns - width - glyph.columns)
         {
           *rest = at;
-          if (!is_line || word == NULL)
+          if (!is_line || word == NULL ||
+              (word_width <= columns / 2 && !word_fits (word, columns)))
             return width;
           g_string_truncate (out, word_len);
           *rest = word;
