@@ -23,9 +23,9 @@ languages=$(sed 's/#.*//' "$top/po/LINGUAS")
 
 # --- the sources
 
-(cd "$top" && ls lsobs/*/*.c tools/*.c tools/*/*.c) > "$tmp/all"
+(cd "$top" && ls lsobs/*/*.[ch] tools/*.c tools/*/*.[ch]) > "$tmp/all"
 {
-  (cd "$top" && grep -lE '(^|[^A-Za-z0-9_])(N?_|g_dngettext) ?\(' lsobs/*/*.c tools/*.c tools/*/*.c)
+  (cd "$top" && grep -lE '(^|[^A-Za-z0-9_])(N?_|g_dngettext) ?\(([^)]|$)' lsobs/*/*.[ch] tools/*.c tools/*/*.[ch])
   (cd "$top" && grep -lE "(^|[^A-Za-z0-9_.])(_|ngettext)\('" tools/page/*.js)
 } > "$tmp/sources"
 grep '^[^#]' "$top/po/POTFILES.in" > "$tmp/listed"

@@ -80,10 +80,11 @@ command_run (const Command *command, int argc, char **argv)
   /* The words are changed in place, and belong to the system. */
   g_autofree char *program = g_strdup_printf ("lsobs %s", command->name);
   g_autofree char **words = g_new0 (char *, (gsize) argc + 1);
-  g_autofree char *summary =
-      command->details != NULL
-          ? g_strconcat (_ (command->summary), ".\n\n", _ (command->details), NULL)
-          : g_strconcat (_ (command->summary), ".", NULL);
+  /* TRANSLATORS: %s: what a command does, as in its line of “lsobs --help”; the sign after it ends the sentence */
+  g_autofree char *sentence = g_strdup_printf (_ ("%s."), _ (command->summary));
+  g_autofree char *summary = command->details != NULL
+                                 ? g_strconcat (sentence, "\n\n", _ (command->details), NULL)
+                                 : g_strdup (sentence);
 
   for (int i = 1; i < argc; i++)
     words[i] = argv[i];

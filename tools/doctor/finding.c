@@ -267,8 +267,10 @@ append_narrow (GString *out, const Screen *screen, const Finding *finding)
 {
   g_autofree char *level =
       g_strdup_printf ("%s %s", levels[finding->level].sign, _ (levels[finding->level].title));
-  g_autofree char *text =
-      g_strdup_printf ("%s %s: %s", level, _ (topics[finding->topic].title), finding->text);
+  /* TRANSLATORS: %s: what was checked, such as “endpoint”; %s: what was found */
+  g_autofree char *found =
+      g_strdup_printf (_ ("%s: %s"), _ (topics[finding->topic].title), finding->text);
+  g_autofree char *text = g_strdup_printf ("%s %s", level, found);
   g_autoptr (GString) lines = g_string_new (NULL);
 
   append_text (lines, screen, INDENT, text);
@@ -315,28 +317,22 @@ report_print_end (Report *self, const Screen *screen, FILE *file)
   guint n_failures = count_level (self, FINDING_FAILURE);
   guint n_warnings = count_level (self, FINDING_WARNING);
   FindingLevel worst = report_get_worst (self);
+  g_autofree char *failures =
+      g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%u failure", "%u failures", n_failures),
+                       n_failures);
+  g_autofree char *warnings =
+      g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%u warning", "%u warnings", n_warnings),
+                       n_warnings);
   g_autoptr (GString) out = g_string_new ("\n");
 
   screen_append_style (screen, out, levels[worst].style);
   if (worst == FINDING_OK)
     g_string_append (out, _ ("All is fine"));
-  else if (n_failures == 0)
-    g_string_append_printf (out,
-                            g_dngettext (GETTEXT_PACKAGE, "%u warning", "%u warnings", n_warnings),
-                            n_warnings);
+  else if (n_failures > 0 && n_warnings > 0)
+    /* TRANSLATORS: %s: “2 failures”; %s: “1 warning” */
+    g_string_append_printf (out, _ ("%s, %s"), failures, warnings);
   else
-    {
-      g_string_append_printf (
-          out, g_dngettext (GETTEXT_PACKAGE, "%u failure", "%u failures", n_failures), n_failures);
-      if (n_warnings > 0)
-        {
-          g_string_append (out, ", ");
-          g_string_append_printf (out,
-                                  g_dngettext (GETTEXT_PACKAGE, "%u warning", "%u warnings",
-                                               n_warnings),
-                                  n_warnings);
-        }
-    }
+    g_string_append (out, n_failures > 0 ? failures : warnings);
   screen_append_style (screen, out, SCREEN_PLAIN);
   g_string_append_c (out, '\n');
   screen_print (file, out->str);
