@@ -36,7 +36,8 @@ export function commandLine(command) {
 export function noTracesYet() {
     return emptyState('root', _('No traces yet'),
         h('p', {}, _('Run your program, and watch here what its agent does:')),
-        commandLine('lsobs run -- your-program'),
+        // Only the name of the program is in the language of the user.
+        commandLine(`lsobs run -- ${_('your-program')}`),
         h('p', {class: 'hint'},
             _('Use any program that traces to LangSmith. “lsobs serve” prints the variables that send its traces here.')));
 }
