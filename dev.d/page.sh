@@ -20,16 +20,13 @@ page_setup () {
   mkdir -p "$top/_build-page"
   [ -d "$top/_build-page/node_modules/axe-core" ] \
     || (cd "$top/_build-page" && npm install --no-audit --no-fund --no-save "$axe_core") || die "npm has no $axe_core"
-  # The program finds translations where they are installed. That to Esperanto is made up: each message has a mark,
-  # so that a test does not depend on what has been translated.
+  # The program finds translations where they are installed. One is made up, so that a test does not depend on what
+  # has been translated.
   while read -r language; do
     mkdir -p "$folder/$language/LC_MESSAGES"
     cp "$top/po/$language.gmo" "$folder/$language/LC_MESSAGES/lsobs.mo"
   done < <(grep -v '^#' "$top/po/LINGUAS" | tr ' ' '\n' | grep .)
-  mkdir -p "$folder/eo/LC_MESSAGES"
-  # shellcheck disable=SC2016
-  sed -e 's/charset=CHARSET/charset=UTF-8/' -e 's/nplurals=INTEGER; plural=EXPRESSION/nplurals=2; plural=n != 1/' \
-    "$top/po/lsobs.pot" | msgen - | msgfilter --keep-header sed -e '$s/\(.\)$/\1 ·eo·/' | msgfmt -o "$folder/eo/LC_MESSAGES/lsobs.mo" -
+  python3 "$top/tests/lib/pseudo_locale.py" "$top" "$folder"
 }
 
 # page_test [FOLDER [PATTERNS]]: all tests, or those whose names have a pattern; pictures of all views go to FOLDER

@@ -20,7 +20,7 @@ import traceback
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 # the sources may be read-only, and stay as they are
 sys.dont_write_bytecode = True
-sys.path.insert(0, FOLDER)
+sys.path[:0] = [FOLDER, os.path.join(FOLDER, '..', 'lib')]
 
 from stage import Stage  # noqa: E402  the folder has to be known first
 
