@@ -15,8 +15,8 @@ typedef struct
   guint n;                /* attempts so far */
   gint64 began;           /* monotonic, µs: of the first attempt */
   SoupMessage *message;   /* (owned) (nullable) of the current attempt */
-  gboolean unsure;        /* a failed attempt may have been processed */
-  gboolean was_reachable; /* the service was, before the last answer */
+  gboolean unsure;        /* the service may have processed an attempt that failed */
+  gboolean was_reachable; /* the service could be reached before the last answer */
 
   /* set before the first attempt */
   guint max;        /* attempts at most */
@@ -35,7 +35,7 @@ typedef struct
   GError *refusal;    /* (owned) (nullable) the error for refused_key */
 } LsobsAttempts;
 
-/* What one attempt led to. */
+/* The result of one attempt. */
 typedef struct
 {
   guint status;    /* of HTTP, or 0 for no answer */

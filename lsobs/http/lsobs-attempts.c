@@ -139,7 +139,7 @@ _lsobs_attempts_begin (LsobsAttempts *self,
 
   _lsobs_service_assert_context (self->service);
   g_assert (self->message == NULL);
-  /* Waits before the first attempt do not count. */
+  /* The time before the first attempt does not count. */
   if (self->n == 0)
     self->began = g_get_monotonic_time ();
   self->n++;
@@ -151,7 +151,7 @@ _lsobs_attempts_begin (LsobsAttempts *self,
   if (body != NULL)
     limits.timeout += (gint64) (g_bytes_get_size (body) / 1024) * MS_PER_KIB;
 
-  /* While a custom context runs, it is not always the thread-default one. */
+  /* A thread may run a custom context that is not its thread-default context. */
   g_main_context_push_thread_default (g_task_get_context (task));
   _lsobs_route_exchange_async (_lsobs_service_peek_route (self->service), message, type, body,
                                &limits, g_task_get_cancellable (task), callback,
@@ -168,9 +168,9 @@ _lsobs_attempts_ignore_reachable (LsobsAttempts *self)
   _lsobs_service_set_reachable (self->service, self->was_reachable);
 }
 
-/* A page may say that the endpoint is missing, or the request too large. A firewall that refuses
- * the content says so, too: then the endpoint has accepted other requests, or the request cannot
- * be made smaller.
+/* A page may say that the endpoint is missing, or that the request is too large. A firewall that
+ * refuses the content may say the same. It is a firewall if the endpoint has accepted other
+ * requests, or if the request cannot be made smaller.
  * Returns: the outcome of an answer */
 static LsobsOutcome
 classify (LsobsAttempts *self, guint status, const char *type, const char *text)
@@ -236,8 +236,8 @@ _lsobs_attempts_end (LsobsAttempts *self, GAsyncResult *result, LsobsAnswer *ans
 
 /* --- the next attempt --- */
 
-/* Whether the answer refuses the key (401) and another one may be fetched, which
- * _lsobs_attempts_have_key() does. TRUE at most once. */
+/* Whether the answer refuses the key (401) and another key may be fetched.
+ * _lsobs_attempts_have_key() fetches it. TRUE at most once. */
 gboolean
 _lsobs_attempts_need_other_key (LsobsAttempts *self, LsobsAnswer *answer)
 {
@@ -278,7 +278,7 @@ _lsobs_attempts_plan_next (LsobsAttempts *self, LsobsAnswer *answer, GError **er
   if (_lsobs_delivery_policy_get (answer->outcome)->retry)
     {
       delay = _lsobs_delivery_policy_next_delay (&retry, g_random_double (), answer->retry_after);
-      /* What the service asks for delays the next batch, too. */
+      /* The delay that the service asks for holds for the next batch, too. */
       if (delay >= 0 || answer->retry_after > 0)
         _lsobs_service_delay_until (self->service,
                                     now + (delay >= 0 ? delay : answer->retry_after) * 1000);

@@ -21,11 +21,12 @@
 #define KEEPALIVE_IDLE     3
 #define KEEPALIVE_INTERVAL 1
 
-/* So many probes without answer mean that the peer has vanished, if another peer has. */
+/* After an attempt without an answer, a peer that has left this many probes unanswered counts as
+ * vanished. */
 #define MAX_UNANSWERED 2
 
-/* The interval at which connections in use are checked, in ms: several times before the kernel ends
- * one. */
+/* The interval at which connections in use are checked, in ms: a connection is checked several
+ * times before the kernel ends it. */
 #define LOOK_INTERVAL 2000
 
 typedef struct

@@ -23,7 +23,7 @@ struct _LsobsDrain
   GCancellable *cancellable; /* (owned) (nullable) of the last thread: cancelled in its context */
 };
 
-/* What a thread needs. */
+/* The data of the thread of a drain. */
 typedef struct
 {
   LsobsDrain *drain;         /* (owned) */
@@ -125,7 +125,7 @@ run_replay (DrainData *data)
   while (!data->done)
     g_main_context_iteration (data->context, TRUE);
   g_clear_object (&task);
-  /* Connections end that were closed. */
+  /* Lets the connections end that were closed. */
   while (g_main_context_iteration (data->context, FALSE))
     ;
   g_main_context_pop_thread_default (data->context);
@@ -166,7 +166,7 @@ start_thread (DrainData *data)
   return TRUE;
 }
 
-/* Sends the spool. The one before must have ended.
+/* Sends the spool. The previous drain must have ended.
  * @func: called at the end, also if there is no thread */
 void
 _lsobs_drain_begin (LsobsDrain *self, LsobsDrainedFunc func, gpointer data)

@@ -64,7 +64,7 @@ typedef struct
   gboolean returned;   /* the task has ended while closing */
   guint n_resends;
   guint n_interim;
-  gint64 interim_at;    /* monotonic, µs: when the last one came, or 0 */
+  gint64 interim_at;    /* monotonic, µs: when the last interim answer came, or 0 */
   const char *given_up; /* (nullable) translated: why it was cancelled before the deadline */
   char *answer;         /* (owned) (nullable) */
   gsize len;

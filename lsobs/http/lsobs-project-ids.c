@@ -15,8 +15,9 @@
 #define TIMEOUT    5000
 #define MAX_ANSWER (256 * 1024)
 
-/* How often the service may say that a project is missing, until that counts: the service may still
- * be processing the first run of a new project. With the default delay that takes about 12 s. */
+/* A project counts as missing after this many answers in a row that say so: the service may still
+ * be processing the first run of a new project. With the default delay, so many answers take about
+ * 12 s. */
 #define MAX_ABSENCES 6
 
 /* How long a project counts as missing, in µs. */
@@ -25,7 +26,7 @@
 /* How long no lookup is started after the key was refused, in µs. */
 #define UNTOLD_TIME (5 * G_USEC_PER_SEC)
 
-/* What is known of one name. */
+/* A name of a project, and what the service has said about it. */
 typedef struct
 {
   char *name; /* (owned) */
@@ -33,7 +34,7 @@ typedef struct
   LsobsId id;           /* when it is known */
   guint n_absences;     /* in a row */
   guint n_failures;     /* in a row, with absences */
-  gboolean key_refused; /* by the last answer */
+  gboolean key_refused; /* the last answer has refused the key */
   gint64 ask_at;        /* monotonic, µs: the earliest time of the next lookup */
   gint64 last_chance;   /* monotonic, µs: see _lsobs_delivery_policy_before_end() */
   guint64 used;         /* the value of n_uses at the last use */
@@ -123,8 +124,8 @@ _lsobs_project_ids_stop (LsobsProjectIds *self)
   return TRUE;
 }
 
-/* Keeps the names that feedback waits for, or each would be asked for again and again. There are at
- * most as many as the queue may hold records. */
+/* Names that feedback waits for are kept. Otherwise, the service would be asked for each of them
+ * again and again. There are at most as many as the queue may hold records. */
 static void
 make_room (LsobsProjectIds *self)
 {
@@ -421,7 +422,7 @@ _lsobs_project_ids_take_news (LsobsProjectIds *self, gboolean *answered, GError 
 }
 
 /* Ends the delays of all lookups, because a flush waits.
- * @min_failures: so many lookups in a row got no answer; otherwise does nothing */
+ * @min_failures: if fewer lookups in a row got no answer, nothing happens */
 void
 _lsobs_project_ids_ask_again (LsobsProjectIds *self, guint min_failures)
 {

@@ -5,12 +5,12 @@
 
 G_BEGIN_DECLS
 
-/* What the replays of one folder know from one to the next: on which files the service has failed,
- * although it took others. Pure functions of the history and of names, for one thread at a time. */
+/* What one replay of a folder tells the next: the files on which the service has failed although it
+ * took other files. Pure functions of the history and of names, for one thread at a time. */
 typedef struct
 {
-  GHashTable *failures; /* (owned) (element-type utf8 guint) names of files: how often the service
-                         * failed on them, and took others */
+  GHashTable *failures; /* (owned) (element-type utf8 guint) by the name of a file: how often the
+                         * service failed on it, and took another file */
   guint n_vain;         /* replays in a row that delivered nothing */
   gint64 not_before;    /* monotonic, µs: the service did not want to be asked earlier, or 0 */
 } LsobsReplayHistory;

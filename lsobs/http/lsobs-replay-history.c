@@ -17,7 +17,7 @@ _lsobs_replay_history_clear (LsobsReplayHistory *self)
   g_clear_pointer (&self->failures, g_hash_table_unref);
 }
 
-/* The service has failed on a file once more, and took another one.
+/* Counts a failure of the service on a file; it has taken another file.
  * @name: (transfer full) */
 void
 _lsobs_replay_history_add (LsobsReplayHistory *self, char *name)
@@ -27,7 +27,7 @@ _lsobs_replay_history_add (LsobsReplayHistory *self, char *name)
   g_hash_table_replace (self->failures, name, GUINT_TO_POINTER (n + 1));
 }
 
-/* Returns: how often the service has failed on the file, and took others */
+/* Returns: how often the service has failed on the file, and took another file */
 guint
 _lsobs_replay_history_count (LsobsReplayHistory *self, const char *name)
 {
@@ -57,7 +57,7 @@ _lsobs_replay_history_forget_gone (LsobsReplayHistory *self, GPtrArray *names)
 
 /* Moves the files on which the service has failed behind the others.
  * @names: (element-type utf8) of files
- * Returns: how many the others are */
+ * Returns: the number of the others */
 guint
 _lsobs_replay_history_sort (LsobsReplayHistory *self, GPtrArray *names)
 {

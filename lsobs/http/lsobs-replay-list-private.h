@@ -8,9 +8,10 @@
 
 G_BEGIN_DECLS
 
-/* Which file a replay sends next: the files of the folder that this process may send, the oldest
- * first. When the service fails on one, perhaps because of its content, a recent one comes next, which
- * shows whether it does; files on which it failed alone come last.
+/* Which file a replay sends next. The oldest file that this process may send comes first. If the
+ * service fails on a file, perhaps because of its content, a recent file comes next: when the
+ * service takes that, the content is the reason. Files on which the service failed while it took
+ * others come last.
  *
  * A plain value, used by one thread at a time. */
 typedef struct
@@ -20,7 +21,7 @@ typedef struct
   gboolean is_spool;              /* constant: only files with the tag of the owner */
   LsobsFileLock lock;             /* of the folder, for this tag */
   LsobsReplayHistory *history;    /* (unowned) */
-  LsobsReplayHistory own_history; /* without another one */
+  LsobsReplayHistory own_history; /* used if the caller has none */
 
   /* private */
   GPtrArray *names; /* (owned) (element-type utf8) of files, the oldest first */
@@ -28,9 +29,9 @@ typedef struct
   guint next;       /* index of the next file in names */
   guint n_fresh;    /* the number of names before those on which the service has failed, which
                      * come last */
-  char *isolated;   /* (owned) (nullable) the file on which the service failed, perhaps because of
-                     * its content, since it took another one */
-  gboolean probe;   /* a recent file shows whether it was because of that */
+  char *isolated;   /* (owned) (nullable) the file on which the service failed after it took another
+                     * one: its content may be the reason */
+  gboolean probe;   /* a recent file is next, to show whether the content is the reason */
 } LsobsReplayList;
 
 void _lsobs_replay_list_init (LsobsReplayList *self,

@@ -8,7 +8,8 @@
 /* How many names are in memory at a time. */
 #define MAX_FILES 10000
 
-/* Which process, and which replay, may send the files of an owner; the tag follows. */
+/* The lock of the replay that sends the files of an owner, whose tag follows in the name. One
+ * replay of one process has it. */
 #define LOCK_NAME "drain-"
 
 /* @is_spool: whether the folder is a spool: its limits apply, and only files of this owner are sent
@@ -37,7 +38,7 @@ _lsobs_replay_list_init (LsobsReplayList *self,
   self->history = history != NULL ? history : &self->own_history;
 }
 
-/* Does not use the history of others, which may be gone. */
+/* Does not use the history of the caller, which may be freed already. */
 void
 _lsobs_replay_list_clear (LsobsReplayList *self)
 {
@@ -109,7 +110,7 @@ put_probe_next (LsobsReplayList *self)
   g_ptr_array_insert (self->names, (int) self->next, g_ptr_array_steal_index (self->names, index));
 }
 
-/* Returns: FALSE after the last file of those that were read */
+/* Returns: FALSE after the last name that was read */
 gboolean
 _lsobs_replay_list_next (LsobsReplayList *self)
 {
@@ -121,7 +122,7 @@ _lsobs_replay_list_next (LsobsReplayList *self)
   return TRUE;
 }
 
-/* Returns: whether there are files that were not read yet */
+/* Returns: whether the folder has names that were not read yet */
 gboolean
 _lsobs_replay_list_has_more (LsobsReplayList *self)
 {
@@ -137,7 +138,7 @@ _lsobs_replay_list_peek_name (LsobsReplayList *self)
 
 /* --- bad files --- */
 
-/* The failure on the isolated file was about that file. */
+/* The content of the isolated file is the reason of the failure. */
 static void
 fail_isolated (LsobsReplayList *self)
 {

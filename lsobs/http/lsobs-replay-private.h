@@ -12,7 +12,8 @@ typedef enum
   LSOBS_REPLAY_DIRECTORY, /* all files of a directory that this process may send */
   LSOBS_REPLAY_SPOOL,     /* the files of the spool that this process may send; records that the
                            * service refuses are removed */
-  LSOBS_REPLAY_QUIETLY    /* the same, unasked: does not wait for another replay of the spool */
+  LSOBS_REPLAY_QUIETLY    /* the same, but no program has asked for it: does not wait for another
+                           * replay of the spool */
 } LsobsReplayMode;
 
 /* Sends the failed traces of a folder again, one file after the other, in the context of a task.

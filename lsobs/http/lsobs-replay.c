@@ -20,14 +20,14 @@
  * as large as a batch. */
 #define MAX_FILE_BYTES (140 * 1024 * 1024)
 
-/* Larger bodies are not read, which were compressed. */
+/* A compressed body that is larger than this without compression is not read. */
 #define MAX_BODY_BYTES (256 * 1024 * 1024)
 
 /* How often a replay looks whether another one has ended, in µs. */
 #define LOCK_INTERVAL (100 * 1000)
 
-/* The records of a file that are sent together, from first to before end. A file is sent whole first;
- * what the service refuses is sent in halves. */
+/* The records of a file that are sent together: from first up to, but without, end. A file is sent
+ * whole first; what the service refuses is sent in halves. */
 typedef struct
 {
   guint first;
@@ -145,7 +145,8 @@ may_be_content (Replay *replay, const GError *error)
           code == LSOBS_ERROR_FOREIGN);
 }
 
-/* Whether the file is sent in parts, as the service fails on it again and again, and takes others. */
+/* Whether the file is sent in parts, because the service fails on it again and again while it takes
+ * other files. */
 static gboolean
 may_isolate (Replay *replay, const GError *error)
 {
@@ -193,8 +194,8 @@ load_in_thread (GTask *disk_task,
   LsobsForkGuard *guard = _lsobs_fork_guard_open ();
   int problem = _lsobs_spool_folder_lock_file (replay->list.folder, name, &replay->file_lock);
 
-  /* Another replay sends it, or has sent it. A file that may only be read has no lock, and neither
-   * has one on a disk without locks. */
+  /* Another replay sends the file, or has sent it. A file that this process may only read has no
+   * lock. A file on a disk without locks has none either. */
   if (problem == EWOULDBLOCK || problem == ESTALE)
     problem = ENOENT;
   if (problem == 0 || problem == EACCES || problem == EROFS || problem == EOPNOTSUPP)
@@ -309,7 +310,8 @@ is_forked (GTask *task)
 
   if (replay->epoch == _lsobs_fork_epoch ())
     return FALSE;
-  /* It never returns here. GLib 2.76 and later warn of a task that is freed without a result. */
+  /* The task never returns in the child. GLib 2.76 and later warn of a task that is freed without a
+   * result. */
   g_object_ref (task);
   return TRUE;
 }
@@ -488,8 +490,8 @@ split_range (GTask *task)
   assert_context (task);
   if (replay->range.end - replay->range.first < 2)
     return FALSE;
-  /* A bad record is given up if the service takes another one after it: from time to time, the last
-   * one is sent first. */
+  /* A bad record is given up when the service takes another record after it. To make that possible,
+   * the last record is sent first from time to time. */
   if (_lsobs_replay_list_count_failures (&replay->list) % 2 != 0)
     {
       RecordRange first = halves[0];
@@ -502,8 +504,9 @@ split_range (GTask *task)
   return TRUE;
 }
 
-/* The service has the run of a single record already, perhaps without its end: somebody else's create,
- * which seemed lost, has arrived. What brings the end as well is sent as an update.
+/* The service already has the run of a single record, perhaps without its end: another create of
+ * that run, which seemed lost, has arrived. If the record has the end, too, it is sent as an
+ * update.
  * Returns: FALSE if there is no end, or the update was sent */
 static gboolean
 send_as_update (GTask *task)
@@ -525,7 +528,8 @@ send_as_update (GTask *task)
   return TRUE;
 }
 
-/* What is done with a single record, or a body that cannot be split.
+/* The service has not accepted a single record, or a body that cannot be split: sends it as an
+ * update, or counts it as doubtful or refused, and goes on with the next records.
  * @error: (transfer full) */
 static void
 decide_alone (GTask *task, GError *error)
@@ -535,7 +539,7 @@ decide_alone (GTask *task, GError *error)
   assert_context (task);
   if (g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_CONFLICT))
     {
-      /* The service has had it already. */
+      /* The service has the record already. */
       g_error_free (error);
       if (!send_as_update (task))
         start_next_range (task);
@@ -568,7 +572,7 @@ read_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   error = g_steal_pointer (&replay->refusal);
   if (!g_task_propagate_boolean (G_TASK (result), NULL))
     {
-      /* Its records cannot be told apart. */
+      /* The records of the body cannot be told apart. */
       keep (task, error, FALSE);
       return;
     }
@@ -700,7 +704,7 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
       return;
     }
   note_well (replay);
-  /* It was about the compression. */
+  /* The refusal was about the compression. */
   replay->plain |= replay->decoded;
   _lsobs_counters_add (_lsobs_service_peek_counters (replay->service), LSOBS_COUNTER_BYTES_SENT,
                        (gssize) g_bytes_get_size (replay->body));
@@ -775,7 +779,8 @@ start_body (GTask *task)
   _lsobs_attempts_clear (&replay->attempts);
   _lsobs_attempts_init (&replay->attempts, replay->service);
   replay->attempts.alone = TRUE;
-  /* Unasked, one attempt shows whether the service is there. */
+  /* A replay that no program has asked for makes one attempt, to see whether the service is
+   * there. */
   if (replay->mode == LSOBS_REPLAY_QUIETLY && replay->n_delivered == 0)
     replay->attempts.max = 1;
   if (!finish_if_cancelled (task))
@@ -822,7 +827,7 @@ loaded_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     return;
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
-      /* Somebody may have removed it. */
+      /* Another process may have removed the file. */
       if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
         replay->n_failed++;
       g_debug ("%s is no failed trace: %s", peek_name (replay), error->message);
@@ -846,7 +851,8 @@ key_known_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Sends the current file, if this process may: the key says that of one with an owner. */
+/* Sends the current file, if this process may send it. For a file with an owner, that depends on
+ * the key. */
 static void
 start_loaded (GTask *task)
 {

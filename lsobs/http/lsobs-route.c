@@ -245,8 +245,8 @@ _lsobs_route_new_message (LsobsRoute *self, const char *method, const char *path
   SoupMessage *message = soup_message_new (method, url);
   SoupMessageHeaders *headers = soup_message_get_request_headers (message);
 
-  /* Without the first flag, libsoup opens a connection for each POST. Every request may be sent
-   * twice, because the service recognises records by their ids. */
+  /* Without the first flag, libsoup opens a new connection for each POST. The flag says that a
+   * request may be sent twice. It may, because the service recognises records by their ids. */
   soup_message_add_flags (message, SOUP_MESSAGE_IDEMPOTENT | SOUP_MESSAGE_NO_REDIRECT);
   soup_message_headers_replace (headers, "Accept", "application/json");
   if (settings->credentials != NULL)
@@ -269,7 +269,7 @@ end_wait (WaitingExchange *wait, const char *problem)
   g_queue_remove (&wait->route->waiting, wait);
   /* A callback may run the context. */
   g_source_destroy (wait->source);
-  /* While a custom context runs, it is not always the thread-default one. */
+  /* A thread may run a custom context that is not its thread-default context. */
   g_main_context_push_thread_default (wait->context);
   if (problem != NULL || g_cancellable_is_cancelled (wait->cancellable))
     {

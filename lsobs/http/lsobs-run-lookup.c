@@ -61,7 +61,8 @@ is_forked (GTask *task)
 
   if (!_lsobs_attempts_are_forked (&lookup->attempts))
     return FALSE;
-  /* It never returns here. GLib 2.76 and later warn of a task that is freed without a result. */
+  /* The task never returns in the child. GLib 2.76 and later warn of a task that is freed without a
+   * result. */
   g_object_ref (task);
   return TRUE;
 }

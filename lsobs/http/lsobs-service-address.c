@@ -20,7 +20,7 @@ typedef struct
   GSource *source; /* (owned) (nullable) ends the wait when the task is cancelled */
 } ResolutionEntry;
 
-/* All but the constant members is guarded by _lsobs_fork_lock(), so that a forked child finds it
+/* _lsobs_fork_lock() guards all members that are not constant, so that a forked child finds them
  * unlocked. */
 typedef struct
 {
@@ -105,7 +105,7 @@ get_host_unlocked (const char *host)
   return entry;
 }
 
-/* Hands over what the resolver said, to all that wait.
+/* Gives the answer of the resolver to all that wait for it.
  * @addresses: (transfer full) (nullable): %NULL: @error says why */
 static void
 end_resolution (HostEntry *entry, GList *addresses, const GError *error)
@@ -148,8 +148,8 @@ resolved_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   self->ended = TRUE;
 }
 
-/* A fork finds the thread in the poll of its context, and so not in a function of GIO that holds a
- * lock. */
+/* While it waits, the thread polls its context, and a fork can happen only there. So no fork
+ * happens while a function of GIO holds a lock in this thread. */
 static gpointer
 resolve_main (gpointer user_data)
 {
@@ -191,7 +191,7 @@ start_resolution (HostEntry *entry, GError **error)
   return TRUE;
 }
 
-/* None of the addresses could be connected to. */
+/* No connection to any of the addresses succeeded. */
 static void
 forget_addresses (const char *host)
 {
@@ -383,8 +383,8 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (LsobsServiceAddress,
                                G_IMPLEMENT_INTERFACE (G_TYPE_SOCKET_CONNECTABLE,
                                                       lsobs_service_address_connectable_init))
 
-/* A GNetworkAddress keeps the addresses that it has resolved first: each enumeration has one of
- * its own. */
+/* A GNetworkAddress keeps the first addresses that it has resolved, so each enumeration makes a new
+ * GNetworkAddress. */
 static GSocketAddressEnumerator *
 lsobs_service_address_enumerate (GSocketConnectable *connectable)
 {

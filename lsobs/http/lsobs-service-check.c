@@ -79,7 +79,8 @@ is_forked (GTask *task)
 
   if (check->service == NULL || !_lsobs_attempts_are_forked (&check->attempts))
     return FALSE;
-  /* It never returns here. GLib 2.76 and later warn of a task that is freed without a result. */
+  /* The task never returns in the child. GLib 2.76 and later warn of a task that is freed without a
+   * result. */
   g_object_ref (task);
   return TRUE;
 }
@@ -183,7 +184,7 @@ put_clock (JsonObject *step, SoupMessage *message, gint64 began, gint64 ended)
       return;
     }
   theirs = g_date_time_to_unix (date) * G_USEC_PER_SEC;
-  /* The header was written at any time between the two. */
+  /* The service has written the header at some time between the two. */
   if (began > theirs + G_USEC_PER_SEC)
     offset = began - theirs - G_USEC_PER_SEC;
   else if (ended < theirs)

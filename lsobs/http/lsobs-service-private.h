@@ -28,7 +28,7 @@ void _lsobs_service_assert_context (LsobsService *self);
 void _lsobs_service_enter (LsobsService *self);
 void _lsobs_service_close (LsobsService *self);
 
-/* What it can do. */
+/* What the service can do. */
 void _lsobs_service_ask (LsobsService *self);
 gboolean _lsobs_service_is_known (LsobsService *self);
 void _lsobs_service_await_known (LsobsService *self);
@@ -38,7 +38,7 @@ gboolean _lsobs_service_needs_project_id (LsobsService *self);
 guint _lsobs_service_get_max_records (LsobsService *self);
 gsize _lsobs_service_get_max_bytes (LsobsService *self);
 
-/* Whether it can be reached. */
+/* Whether the service can be reached. */
 gboolean _lsobs_service_is_reachable (LsobsService *self);
 void _lsobs_service_set_reachable (LsobsService *self, gboolean reachable);
 LsobsOutcome _lsobs_service_weigh (LsobsService *self, LsobsOutcome outcome, gboolean alone);
@@ -66,7 +66,7 @@ void _lsobs_service_confirm_compression (LsobsService *self);
 gboolean _lsobs_service_refuses_compression (LsobsService *self);
 void _lsobs_service_refuse_compression (LsobsService *self);
 
-/* When it is sent to. */
+/* When requests may be sent. */
 void _lsobs_service_delay_until (LsobsService *self, gint64 until);
 gint64 _lsobs_service_get_not_before (LsobsService *self);
 void _lsobs_service_set_deadline (LsobsService *self, gint64 deadline);

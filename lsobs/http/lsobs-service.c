@@ -47,13 +47,13 @@ struct _LsobsService
   gboolean reachable; /* the last answer came from the service itself */
   gboolean doubted;   /* /info is requested again */
 
-  /* when it is sent to */
+  /* when requests may be sent */
   gint64 not_before;   /* monotonic, µs: nothing is sent earlier */
   gint64 deadline;     /* monotonic, µs: sending ends, or 0 */
   gint64 last_chance;  /* monotonic, µs: see _lsobs_delivery_policy_before_end() */
   GCancellable *waits; /* (owned) (nullable) ends the waits between attempts */
 
-  /* how it is sent to */
+  /* how requests are sent */
   gint64 fallback_until;        /* monotonic, µs: then the best endpoint is tried again; or 0 */
   guint proven;                 /* bits: the endpoints that have accepted a request */
   LsobsCompressor *compressor;  /* (owned) (nullable) */
@@ -614,7 +614,7 @@ _lsobs_service_refuse_compression (LsobsService *self)
   _lsobs_log_no_compression (self->settings->label);
 }
 
-/* --- when it is sent to --- */
+/* --- when requests may be sent --- */
 
 /* Delays all requests: the service would refuse the others, too.
  * @until: monotonic, µs */
@@ -653,7 +653,8 @@ _lsobs_service_set_deadline (LsobsService *self, gint64 deadline)
   self->not_before = 0;
   self->known_at = now + MAX (deadline - now, 0) / 2;
   _lsobs_project_ids_set_deadline (self->project_ids, deadline, self->known_at);
-  /* Not at once: a lookup started now might end before the flush that follows looks at it. */
+  /* The lookups do not start at once: one that starts now might end before the flush that follows
+   * looks at it. */
   _lsobs_lookups_wake (self->lookups, self->known_at);
   _lsobs_service_delay_until (self, not_before);
   if (waits != NULL)
@@ -762,7 +763,8 @@ _lsobs_service_spool (LsobsService *self,
   _lsobs_spool_writer_push (writer, trace, n_records, func, data);
 }
 
-/* Waits until the spool and failed traces are written: what the spool cannot take is one. Called from any thread.
+/* Waits until the spool and the failed traces are written. What the spool cannot take becomes a
+ * failed trace. Called from any thread.
  * @deadline: monotonic, µs
  * Returns: FALSE at the deadline */
 gboolean

@@ -264,7 +264,7 @@ _lsobs_session_pool_foreach (LsobsSessionPool *self, GFunc func, gpointer user_d
   g_ptr_array_foreach (self->sessions, func, user_data);
 }
 
-/* A thread of the TLS backend may use the socket, and GSocket is not made for two. */
+/* A thread of the TLS backend may use the socket, and GSocket is not thread-safe. */
 static void
 shut_down (GSocket *socket, gpointer user_data)
 {

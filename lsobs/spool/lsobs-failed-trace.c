@@ -341,7 +341,7 @@ _lsobs_failed_trace_parse_name (const char *name, const char *tag, gint64 *time,
   guint64 n;
   char *end;
 
-  /* One text for each time: names are compared by it. */
+  /* Each time has only one text, because names are compared as texts. */
   if (!_lsobs_failed_trace_is_name (name) || !g_ascii_isdigit (name[6]) ||
       (name[6] == '0' && name[7] != '.'))
     return FALSE;

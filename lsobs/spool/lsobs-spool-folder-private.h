@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* What a folder may hold. */
+/* The limits of a folder. */
 typedef struct
 {
   guint64 max_bytes;   /* of all files */
@@ -32,8 +32,8 @@ typedef struct
 
   /* µs since 1970: whether the clock can be trusted; kept when the folder is read again */
   gint64 seen_at;      /* when a process has looked last */
-  gint64 anchor;       /* seen_at without the boot time: changes if the clock is set, or the machine
-                   * started */
+  gint64 anchor;       /* seen_at minus the boot time: changes if the clock is set, or the machine
+                        * restarted */
   gint64 trusted_from; /* when the clock has jumped last: older files count as of that moment */
 } LsobsSpoolLedger;
 

@@ -202,8 +202,8 @@ get_age (const struct stat *info)
   return g_get_real_time () / G_USEC_PER_SEC - (gint64) info->st_mtime;
 }
 
-/* Its writer holds the lock of an unfinished file, except for the moment in which it is made: then, the
- * writer makes another one. */
+/* A writer holds the lock of its unfinished file, but for the moment in which it makes the file. If
+ * the file is removed in that moment, the writer makes another one. */
 static void
 remove_if_abandoned (int dir, const char *name, gpointer data)
 {
@@ -231,7 +231,7 @@ is_unfinished_name (const char *name)
   return name[0] == '.' && _lsobs_failed_trace_is_name (name + 1);
 }
 
-/* --- the clock: of a machine without one that runs on, or set by somebody --- */
+/* --- the clock: somebody may set it, and that of some machines stops while they are off --- */
 
 static gint64
 get_wall_time (void)
@@ -387,7 +387,8 @@ measure (LsobsSpoolFolder *self, OpenFolder *open_folder)
   if (!read_folder (open_folder->dir, measure_entry, &scan))
     return FALSE;
   open_folder->ledger.changed_at = get_changed_at (open_folder->dir);
-  /* On a full disk, what is there can be listed and removed; the next one measures again. */
+  /* On a full disk, the files can still be listed and removed. The next look measures the folder
+   * again. */
   write_ledger (self, open_folder);
   return TRUE;
 }
@@ -399,8 +400,8 @@ is_measured (LsobsSpoolFolder *self)
   return self->measured_at != 0 && g_get_monotonic_time () - self->measured_at < MEASURE_INTERVAL;
 }
 
-/* A process reads a folder without a ledger file from time to time: others may not say what they
- * do. */
+/* A folder without a ledger file is read from time to time: other programs may add and remove files
+ * there. */
 static gboolean
 read_ledger (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
@@ -412,7 +413,8 @@ read_ledger (LsobsSpoolFolder *self, OpenFolder *open_folder)
   return is_measured (self);
 }
 
-/* Whether the ledger can be one: a disk may have changed it, or another program. */
+/* Whether the values of the ledger are possible: a faulty disk, or another program, may have
+ * changed them. */
 static gboolean
 is_ledger_sane (const LsobsSpoolLedger *ledger)
 {
@@ -422,7 +424,7 @@ is_ledger_sane (const LsobsSpoolLedger *ledger)
          ledger->trusted_from <= ledger->seen_at && ABS (ledger->anchor / 2) <= MAX_NAME_TIME;
 }
 
-/* Whether no file has become too old, as the clock says that has not jumped. */
+/* Whether no file has become too old, by a clock that has not jumped. */
 static gboolean
 is_young (LsobsSpoolFolder *self, LsobsSpoolLedger *ledger)
 {
@@ -447,7 +449,7 @@ is_ledger_valid (LsobsSpoolFolder *self, OpenFolder *open_folder)
          is_young (self, ledger);
 }
 
-/* Locks the ledger, or the folder that has none, and makes it true.
+/* Locks the ledger, or a folder that has none, and brings the ledger up to date.
  * Returns: FALSE with errno */
 static gboolean
 lock_ledger (LsobsSpoolFolder *self, OpenFolder *open_folder)
@@ -462,7 +464,7 @@ lock_ledger (LsobsSpoolFolder *self, OpenFolder *open_folder)
   return is_ledger_valid (self, open_folder) || measure (self, open_folder);
 }
 
-/* The folder is about to change. If this process dies now, the next one measures. */
+/* The folder is about to change. If this process dies now, the next process measures the folder. */
 static gboolean
 begin_step (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
@@ -567,8 +569,8 @@ finish_file (LsobsSpoolFolder *self,
   return done;
 }
 
-/* Writes the file, and moves it into the folder. A private folder is not locked while the disk works,
- * so that there must be room before, and still after that.
+/* Writes the file, and moves it into the folder. A private folder is not locked while the disk
+ * works. So there must be room before the write, and still after it.
  * Returns: FALSE with errno */
 static gboolean
 write_file (LsobsSpoolFolder *self,
@@ -655,7 +657,8 @@ look (LsobsSpoolFolder *self, OpenFolder *open_folder)
 {
   if (!lock_ledger (self, open_folder))
     return FALSE;
-  /* Without it, a later look may take the time in between for a jump of the clock. */
+  /* Without the time of this look, a later look may take the time in between for a jump of the
+   * clock. */
   write_ledger (self, open_folder);
   return TRUE;
 }
@@ -672,7 +675,7 @@ has_mark (const char *name, const char *mark)
          g_str_has_prefix (own, LSOBS_NO_MARK);
 }
 
-/* What a list is made of. */
+/* The data of a function that lists files. */
 typedef struct
 {
   const char *tag;  /* (unowned) (nullable) */
@@ -775,7 +778,7 @@ remove_file (LsobsSpoolFolder *self, OpenFolder *open_folder, const char *name)
 
   if (!counted)
     {
-      /* The clock of the folder may not have moved on since the last step. */
+      /* The time of change of the folder may be the same as after the last step. */
       self->measured_at = 0;
       errno = problem;
       return done;

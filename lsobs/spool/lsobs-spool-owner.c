@@ -24,7 +24,7 @@ make_tag (LsobsSpoolOwner *self)
   const char *const parts[] = { self->endpoint, self->workspace, self->project };
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
 
-  /* With the NUL at the end of each. */
+  /* The checksum has the NUL at the end of each part, so that parts cannot run into each other. */
   for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
     g_checksum_update (sum, (const guchar *) parts[i], (gssize) strlen (parts[i]) + 1);
   g_strlcpy (self->tag, g_checksum_get_string (sum), sizeof self->tag);
@@ -63,9 +63,8 @@ _lsobs_spool_owner_peek_tag (LsobsSpoolOwner *self)
   return self->tag;
 }
 
-/* The mark tells most keys apart without opening files, so that those of a key that is not used any
- * more do not hold up the others. It is short: it does not help to find a key. A key that is not
- * known has none.
+/* The mark tells most keys apart without opening a file, so that files of an unused key do not hold
+ * up the others. It is too short to find the key by it. An unknown key has no mark.
  * @mark: (out caller-allocates): for LSOBS_MARK_LEN hexadecimal digits */
 void
 _lsobs_spool_owner_make_mark (LsobsSpoolOwner *self, char mark[LSOBS_MARK_LEN + 1])
@@ -122,7 +121,7 @@ dup_member (LsobsJsonDocument *document, const char *name)
   return g_strndup (text != NULL ? text : "", len);
 }
 
-/* Whether a file with this member may be sent. A key that is fetched must be there.
+/* Whether a file with this member may be sent. A key that has to be fetched must have been fetched.
  * @text: JSON, of another process */
 gboolean
 _lsobs_spool_owner_matches (LsobsSpoolOwner *self, const char *text)

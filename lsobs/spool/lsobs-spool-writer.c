@@ -16,12 +16,12 @@
 /* How many bytes of bodies may wait for the disk. A single larger body may wait, too. */
 #define MAX_WAITING (64 * 1024 * 1024)
 
-/* While no more bytes wait, files are made as small as this level makes them. */
+/* While no more bytes than this wait, files are compressed with SMALL_LEVEL. */
 #define MAX_IN_TIME (4 * 1024 * 1024)
 #define SMALL_LEVEL 9
 
-/* The shortest time between two messages in the log, in µs: the log belongs to the application. What
- * lasts is told once. */
+/* The shortest time between two messages in the log, in µs: the log belongs to the application. A
+ * problem that lasts is logged once. */
 #define LOG_INTERVAL (60 * G_USEC_PER_SEC)
 
 /* The time between two tries to start the thread, in µs. */
@@ -48,7 +48,7 @@ struct _LsobsSpoolWriter
   /* All fields below belong to the thread. */
   GThread *thread;          /* (unowned) */
   gint64 logged_at;         /* since the boot, µs: of the last message in the log, or 0 */
-  gboolean told;            /* it is in the log, and no file was written after that */
+  gboolean told;            /* the problem is in the log, and no file was written since */
   LsobsSpoolFolder *folder; /* (owned) */
   LsobsCompressor *small;   /* (owned) (nullable) used while the disk keeps up */
   LsobsCompressor *fast;    /* (owned) (nullable) used otherwise */
@@ -263,7 +263,7 @@ write_queued (LsobsSpoolWriter *self, QueuedTrace *queued, gboolean in_time)
     pass_on (self, queued);
   if (problem == 0 && self->owner == NULL)
     _lsobs_counters_add (self->counters, LSOBS_COUNTER_DUMPED, queued->n_records);
-  /* Before the log: a log writer may wait. */
+  /* This comes before the log, because a log writer may wait for it. */
   if (queued->func != NULL)
     queued->func (queued->data, problem == 0);
   if (problem != 0)
@@ -377,7 +377,7 @@ _lsobs_spool_writer_push (LsobsSpoolWriter *self,
   log_no_thread (error);
 }
 
-/* Whether less than half of what may wait for the disk does. */
+/* Whether less than half of the bytes that may wait for the disk are waiting. */
 gboolean
 _lsobs_spool_writer_has_room (LsobsSpoolWriter *self)
 {
