@@ -151,7 +151,7 @@ _lsobs_backlog_end_isolation (LsobsBacklog *self)
     _lsobs_batch_peek_history (l->data)->isolation = LSOBS_ISOLATION_NONE;
 }
 
-/* Whether @batch is one record, and was refused as sending @number - 1. */
+/* Whether @batch is one record that was refused in the sending with the number @number - 1. */
 static gboolean
 was_refused_before (LsobsBatch *batch, guint64 number)
 {

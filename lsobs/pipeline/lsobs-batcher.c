@@ -15,9 +15,9 @@
 #include "lsobs/transport/lsobs-record-hook-private.h"
 #include "lsobs/transport/lsobs-transport-private.h"
 
-/* Decides what the next batch is: takes records from the queue, has them redacted and encoded, makes
- * updates wait for their create, and splits, sends again or drops batches after an outcome. All of
- * that works on the same lines of batches, and therefore is one file. */
+/* Decides what the next batch is: takes records from the queue, has them redacted and encoded,
+ * makes updates wait for their create, and splits, sends again or drops batches after an outcome.
+ * All of that works on the same queues of batches, so it is one file. */
 
 /* The time in µs after which records that should go to the spool, and cannot, are looked at again. */
 #define SPOOL_RETRY_INTERVAL (100 * 1000)
@@ -130,7 +130,7 @@ forget_ended (LsobsBatcher *self, LsobsRecord *record)
     _lsobs_run_store_finish (self->store, &record->info->segment.id);
 }
 
-/* The queue takes its lock once for so many records. */
+/* The number of records for which the queue takes its lock once. */
 #define RECORDS_PER_LOCK 64
 
 /* Calls @func for the records of @batch, some at a time: producers wait for the lock of the queue.
@@ -185,8 +185,8 @@ new_encoded_array (void)
   return g_ptr_array_new_with_free_func ((GDestroyNotify) _lsobs_encoded_unref);
 }
 
-/* Whether the create of the run is on disk, and this is another one. A create that was lost is not in
- * the spool. */
+/* Whether the create of the run is on disk, and this record would be a second create. A create that
+ * was lost is not in the spool. */
 static gboolean
 is_second_create (LsobsEncoded *encoded, gboolean in_spool)
 {
@@ -257,7 +257,8 @@ batch_spooled (gpointer data, gboolean spooled)
     }
   if (!spooled)
     _lsobs_queue_add_unspooled (spooled_batch->queue, records->len);
-  /* It may be sent at once, and the program is told how many records are lost. */
+  /* Wakes the sender: it may send the file at once, and tells the program how many records are
+   * lost. */
   _lsobs_flush_source_arm (spooled_batch->waker, 0);
   g_source_unref (spooled_batch->waker);
   lsobs_batch_unref (spooled_batch->batch);
@@ -323,7 +324,8 @@ _lsobs_batcher_lost (LsobsBatcher *self, LsobsBatch *batch, LsobsDropReason reas
   g_assert (g_main_context_is_owner (self->context));
   if (spool_batch (self, batch, reason))
     return 0;
-  /* Before flush waiters finish: a program that waits for a flush may look for the files. */
+  /* This comes before flush waiters finish, because a program that has waited for a flush may look
+   * for the files. */
   if (!_lsobs_queue_is_written_off (self->queue))
     {
       g_autoptr (LsobsBatch) written = make_failed_trace (self, batch, FALSE);
@@ -603,7 +605,7 @@ add_singles (LsobsBatcher *self, GPtrArray *records)
 }
 
 /* Whether it is time to stop between two records.
- * @sent: the records are to be sent, which ends when the worker stops */
+ * @sent: TRUE if the records are to be sent: then it is also time to stop when the worker stops */
 static gboolean
 has_to_stop (LsobsBatcher *self, gboolean sent)
 {
@@ -855,7 +857,7 @@ take_for_spool (LsobsBatcher *self, const BatchLimits *limits)
   return batch;
 }
 
-/* Gives one batch of records to the spool that wait too long, or take too much room.
+/* Gives one batch to the spool, of records that wait too long or take too much room.
  * @eighths: of a bound of the queue: what is too much
  * Returns: monotonic, µs: when the next records will have waited too long, at which it is to be
  *   called again; -1: when something else happens */
@@ -876,7 +878,7 @@ _lsobs_batcher_spool_overdue (LsobsBatcher *self, gint64 now, guint eighths)
   if (now - time < delay && !_lsobs_queue_is_filled (self->queue, eighths))
     return get_earlier (time + delay, due_time);
   batch = take_for_spool (self, &limits);
-  /* They wait for others, or the work limit of this thread is over. */
+  /* These records wait for other records, or the work limit of this thread is over. */
   if (batch == NULL)
     return now + SPOOL_RETRY_INTERVAL;
   spool_batch (self, batch, LSOBS_DROP_REASON_QUEUE_FULL);

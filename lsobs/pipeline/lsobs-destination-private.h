@@ -7,8 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* One of the services or projects that an exporter sends to. It lasts over a fork: a child makes
- * a pipeline of its own for the same destination. The members are constant, but for the last.
+/* One of the services or projects that an exporter sends to. It survives a fork: a child makes a
+ * pipeline of its own for the same destination. All members but the last are constant.
  * Thread-safe. */
 typedef struct
 {

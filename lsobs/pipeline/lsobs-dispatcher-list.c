@@ -60,8 +60,8 @@ _lsobs_dispatcher_list_shut_down (gint64 timeout, GError **error)
   return _lsobs_dispatcher_shut_down_all (own, timeouts, &timeout, error);
 }
 
-/* The same for the end of the process: within the exit timeout of each. What a function of the
- * program holds up that this thread is in, is lost. */
+/* Shuts down all dispatchers at the end of the process, each within its exit timeout. This thread
+ * may be inside a function of the program that the sending waits for: then the records are lost. */
 gboolean
 _lsobs_dispatcher_list_end (GError **error)
 {

@@ -17,8 +17,8 @@
 #include "lsobs/pipeline/lsobs-worker-leave-private.h"
 #include "lsobs/pipeline/lsobs-worker-stop-private.h"
 
-/* Of the time for a shutdown, the last quarter is reserved for writing lost batches, if they are
- * written at all, but no more than this, in ms. */
+/* If lost batches are written, the last quarter of the time for a shutdown is reserved for that,
+ * but no more than this, in ms. */
 #define MAX_WRITE_RESERVE 1000
 
 /* Ten years, in ms: a longer timeout is as long as this one. */
@@ -114,8 +114,8 @@ _lsobs_dispatcher_is_forked (LsobsDispatcher *self)
   return self->epoch != _lsobs_fork_epoch ();
 }
 
-/* Also for a dispatcher of a parent process. Draining and stopping begin with the first pipeline,
- * and go on with the others at once, so all share one state; read the first. */
+/* Reads the state of the first pipeline. Draining and stopping begin with that, and go on with the
+ * others at once, so all pipelines share one state. Also for a dispatcher of a parent process. */
 gboolean
 _lsobs_dispatcher_is_shut_down (LsobsDispatcher *self)
 {
@@ -205,7 +205,7 @@ _lsobs_dispatcher_is_single (LsobsDispatcher *self)
 }
 
 /* Ends a run of this process that has no annotations, if its start still waits.
- * @end: what it has is moved from it on success */
+ * @end: its values are moved out of it on success */
 gboolean
 _lsobs_dispatcher_end_plainly (LsobsDispatcher *self, LsobsRunInfo *info, LsobsRecordEnd *end)
 {
@@ -219,7 +219,7 @@ _lsobs_dispatcher_end_plainly (LsobsDispatcher *self, LsobsRunInfo *info, LsobsR
 }
 
 /* Pushes the end of a run of this process. Mostly the start still waits: then no record is made.
- * @end: lies on the stack; what it has is moved from it */
+ * @end: lies on the stack; its values are moved out of it */
 void
 _lsobs_dispatcher_push_end (LsobsDispatcher *self, LsobsRecord *end)
 {
@@ -316,7 +316,7 @@ _lsobs_dispatcher_import_feedback (LsobsDispatcher *self,
 
 /* --- flushing --- */
 
-/* What a flush waits for at one destination. */
+/* The part of a flush at one destination. */
 typedef struct
 {
   LsobsPipeline *pipeline;  /* (unowned) */
@@ -511,8 +511,8 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
   return TRUE;
 }
 
-/* Whether a function of the program asks this that the sending has called: it cannot wait for the
- * sending, which waits for it. */
+/* Whether this thread is inside a function of the program that the sending has called. Such a
+ * function cannot wait for the sending, because the sending waits for the function. */
 static gboolean
 is_inside (LsobsDispatcher *self)
 {
@@ -529,7 +529,7 @@ is_inside (LsobsDispatcher *self)
 
 /* @dispatchers: (element-type LsobsDispatcher)
  * @stats: (out) (optional)
- * Returns: whether nothing may be waited for here, which @error says then */
+ * Returns: TRUE, with @error, if this thread must not wait */
 static gboolean
 refuse_inside (GPtrArray *dispatchers, LsobsFlushStats *stats, GError **error)
 {
@@ -566,7 +566,8 @@ new_waiter (LsobsWorker *worker)
 {
   LsobsFlushWaiter *waiter;
 
-  /* No other thread runs the context of the worker's own. */
+  /* This thread does not run the context of a worker with a thread of its own, so there is no
+   * context to wake. */
   if (worker->outer == NULL)
     return _lsobs_flush_waiter_new (NULL, NULL);
   waiter = _lsobs_flush_waiter_new (wake_context_cb, g_main_context_ref (worker->outer));
@@ -628,7 +629,7 @@ flush_end_waiting (Flush *self)
     }
 }
 
-/* All records have an outcome after the stop: the tally has counted them. */
+/* Every record has an outcome after the stop, and the tally has counted it. */
 static void
 flush_end_tally (Flush *self)
 {
@@ -637,11 +638,11 @@ flush_end_tally (Flush *self)
       _lsobs_queue_remove_waiter (self->parts[i].pipeline->queue, self->parts[i].tally);
 }
 
-/* What all flushes of one thread wait for at a moment. */
+/* All parts that the flushes of one thread wait for at a moment. */
 typedef struct
 {
   GPtrArray *parts;     /* (owned) (element-type PipelineFlush) those that are open */
-  gint64 deadline;      /* monotonic, µs: the first of theirs */
+  gint64 deadline;      /* monotonic, µs: the first deadline of their flushes */
   PipelineFlush *first; /* (nullable) of the flush with that deadline */
   PipelineFlush *here;  /* (nullable) the first that is sent in a context of the program */
   gboolean takes_turns; /* whether there are several such contexts */
@@ -738,8 +739,8 @@ _lsobs_dispatcher_flush (GPtrArray *dispatchers,
 
 /* --- flushing, without blocking --- */
 
-/* What a thread needs to wait for the disk. A flush may end before that thread, so that it holds transports and
- * no pipelines. */
+/* What a thread needs to wait for the disk. The flush may end before the thread, so this refers to
+ * transports, and not to pipelines. */
 typedef struct
 {
   GPtrArray *transports; /* (owned) (element-type LsobsTransport) */
@@ -1028,7 +1029,7 @@ typedef struct
   GPtrArray *pipelines; /* (owned) (element-type LsobsPipeline) */
   Flush flush;
   gint64 deadline;    /* monotonic, µs: of flushing and writing */
-  gboolean refused;   /* nothing may be waited for here; there is no flush */
+  gboolean refused;   /* this thread must not wait; there is no flush */
   gboolean waited;    /* the waiting is over */
   gint64 stopped;     /* monotonic, µs: when the stop began */
   gboolean *stops;    /* (owned) (array) the pipelines whose sending this call ends */
@@ -1220,7 +1221,7 @@ _lsobs_dispatcher_is_banned (LsobsDispatcher *self)
   return FALSE;
 }
 
-/* The process ends, and the sending cannot go on: what is not delivered is lost. */
+/* The process ends, and the sending cannot go on: records that are not delivered are lost. */
 void
 _lsobs_dispatcher_write_off (LsobsDispatcher *self)
 {

@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* How one pipeline is going: for the program to read, for the log, and for notifications.
+/* The state of one pipeline, for the program to read, for the log, and for notifications.
  * Thread-safe. */
 typedef struct
 {

@@ -46,7 +46,7 @@ _lsobs_health_get_state (LsobsHealth *self)
 }
 
 /* Called from any thread.
- * @fallback: what is the problem if none is known
+ * @fallback: the text to return if no problem is known
  * Returns: (transfer full): the last problem */
 char *
 _lsobs_health_dup_problem (LsobsHealth *self, const char *fallback)

@@ -5,9 +5,9 @@
 
 G_BEGIN_DECLS
 
-/* The workers of this process that leave: their observers are gone, and they send what still
- * waits. Only a few leave at the same time: of more, the oldest stops at once. A forked child does
- * not see those of its parent. Thread-safe. */
+/* The workers of this process that leave: their observers are gone, and they send what still waits.
+ * Only a few leave at the same time: if there are more, the oldest one stops at once. A forked
+ * child does not see those of its parent. Thread-safe. */
 
 typedef struct _LsobsLeavingStop LsobsLeavingStop;
 

@@ -14,20 +14,22 @@
 /* How many workers leave at the same time: their threads are all charged to the thread budget. */
 #define MAX_LEAVING LSOBS_THREAD_BUDGET
 
-/* How many workers are in the list: of more, one that has to make room writes nothing. */
+/* How many workers the list may have. If there are more, a worker that has to make room writes
+ * nothing to disk. */
 #define MAX_LISTED 64
 
-/* How much longer than to its deadline a worker in a context of the program has to stop there, and
- * one that is in a function of the program to return from that, in ms. */
+/* The time, in ms, after its deadline in which a worker in a context of the program has to stop
+ * there, and in which a worker has to return from a function of the program. */
 #define STOP_TIME 100
 
 /* How long each round of waiting for all workers lasts, in ms. */
 #define TURN_TIME 10
 
-/* The same for a worker with a thread of its own that has to make room for others, in ms. */
+/* The time, in ms, in which a worker with a thread of its own has to stop if it has to make
+ * room. */
 #define STUCK_TIME 1000
 
-/* How often a worker whose context another thread runs is tried again, in ms. */
+/* The interval, in ms, of the attempts to stop a worker whose context another thread runs. */
 #define RETRY_INTERVAL 20
 
 typedef struct
@@ -45,13 +47,13 @@ static guint list_epoch; /* guarded by _lsobs_fork_lock(): the process that the 
 static GQueue leaving;   /* (element-type LeaveEntry) (owned): the oldest first */
 static gboolean watched; /* the thread of watch_main() runs */
 
-/* What the thread of watch_main() waits with, with its fork guard open: no thread that holds this
- * lock does anything else. */
+/* The thread of watch_main() waits for nudge_cond with its fork guard open. This is safe, because a
+ * thread that holds nudge_lock does nothing else. */
 static GMutex nudge_lock;
 static GCond nudge_cond;
 static gboolean nudged; /* guarded by nudge_lock */
 
-/* The forking thread of the parent does not wait for the lock: a child makes a new one. */
+/* A fork does not wait for the lock, so a forked child makes a new one. */
 static void
 lock_list (void)
 {
@@ -109,7 +111,7 @@ find_unlocked (LsobsWorker *worker)
   return NULL;
 }
 
-/* Returns: (transfer full) (nullable): what @link, which may be NULL, was for */
+/* Returns: (transfer full) (nullable): the entry of @link, which may be NULL */
 static LeaveEntry *
 take_unlocked (GList *link)
 {
@@ -249,7 +251,8 @@ remove_in_context (LsobsWorker *worker)
       _lsobs_worker_unref (worker);
       return;
     }
-  /* The source does not keep the context, which is freed, with the source, if it does not run again. */
+  /* The source holds no reference to the context. If the context does not run again, it is freed
+   * together with the source. */
   context = g_main_context_ref (worker->outer);
   source = g_idle_source_new ();
   g_source_set_static_name (source, "[lsobs] worker");
@@ -485,7 +488,7 @@ stop_oldest (void)
         _lsobs_worker_stop_later (oldest, 0);
       nudge_watch ();
     }
-  /* This thread does not write what is left to files. */
+  /* This thread must not wait for a disk, so it stops only a worker that writes no files. */
   else if (!_lsobs_settings_keep_lost (oldest->settings) && may_stop_anywhere (oldest) &&
            _lsobs_worker_stop_now (oldest))
     {
@@ -647,7 +650,7 @@ end_stop (LsobsLeavingStop *self, LsobsWorker *worker, gboolean stopping)
     }
   if (stopping)
     _lsobs_worker_end_stop (worker, self->stop_began);
-  /* Another call has begun the stop, and the worker is in a function of the program. */
+  /* Another call has begun the stop, and the worker is still inside a function of the program. */
   else if (_lsobs_lifecycle_get_state (worker->lifecycle) != LSOBS_LIFECYCLE_STOPPED)
     _lsobs_queue_write_off (worker->queue, LSOBS_DROP_REASON_SHUTDOWN);
   _lsobs_worker_release_thread (worker);

@@ -38,8 +38,9 @@ _lsobs_lifecycle_enter (LsobsLifecycle *self, LsobsLifecycleState state)
       g_assert ((sources[state] & BIT (from)) != 0);
     }
   while (!g_atomic_int_compare_and_exchange (&self->state, (int) from, (int) state));
-  /* Not in a forked child: another thread of its parent may hold the lock of GLib's log. And only
-   * where it is asked for: a log writer of the program may not expect this thread. */
+  /* A forked child logs nothing here: another thread of its parent may have held the lock of GLib's
+   * log. Other processes log only if the debug log is on: a log writer of the program may not
+   * expect this thread. */
   if (_lsobs_fork_epoch () == 0 &&
       !g_log_writer_default_would_drop (G_LOG_LEVEL_DEBUG, G_LOG_DOMAIN))
     g_debug ("Pipeline %p is %s, was %s", (void *) self, names[state], names[from]);

@@ -102,7 +102,7 @@ ask_for_id (LsobsPendingFeedback *self, LsobsRecord *record)
 }
 
 /* Asks the service for what @record lacks. To be called for the id of the project only after the
- * create of the run is delivered or lost: it may create the project.
+ * create of the run is delivered or lost: the create may make the project.
  * FALSE when there is nothing to wait for */
 gboolean
 _lsobs_pending_feedback_look_up (LsobsPendingFeedback *self,
@@ -177,7 +177,7 @@ has_to_wait (LsobsPendingFeedback *self, LsobsRecord *record)
 {
   LsobsFeedbackMode mode = _lsobs_pending_feedback_find_mode (self, record);
 
-  /* It has waited for the answer of /info, and may have to wait for its run first. */
+  /* The feedback has waited for the answer of /info, and may still have to wait for its run. */
   if (mode == LSOBS_FEEDBACK_NAMELESS && !record->asks_project_id)
     return FALSE;
   return _lsobs_pending_feedback_look_up (self, record, mode);

@@ -85,7 +85,7 @@ _lsobs_pipeline_dup_trouble (LsobsPipeline *self)
   return problem != NULL ? add_label (self, problem) : NULL;
 }
 
-/* @fallback: what is the problem if none is known
+/* @fallback: the text to return if no problem is known
  * Returns: (transfer full): the last problem, with the label of the destination, if it has one */
 char *
 _lsobs_pipeline_dup_problem (LsobsPipeline *self, const char *fallback)

@@ -10,15 +10,15 @@
 G_BEGIN_DECLS
 
 /* The bounded queue of one pipeline. Producers are never blocked: when the queue is full, the
- * oldest record goes. A record is taken when the worker has popped it; a taken record that could
- * not be delivered is kept: it waits to be sent again, outside of the queue, and counts as queued.
- * Kept records are older than those in the queue, so that they go first when the queue is full:
- * then the worker is woken to drop the oldest. Until it has done so, the bounds may be exceeded by
- * the number of kept records. The queue also counts what was enqueued, taken, delivered and lost,
- * and knows the flushes that wait for it. Thread-safe. */
+ * oldest record is dropped. A record is taken when the worker has popped it; a taken record that
+ * could not be delivered is kept: it waits to be sent again, outside of the queue, and counts as
+ * queued. Kept records are older than those in the queue, so they are dropped first when the queue
+ * is full: then the worker is woken to drop the oldest. Until it has done so, the bounds may be
+ * exceeded by the number of kept records. The queue also counts what was enqueued, taken, delivered
+ * and lost, and knows the flushes that wait for it. Thread-safe. */
 typedef struct _LsobsQueue LsobsQueue;
 
-/* What a producer has to do after a push. */
+/* Whether, and when, a producer has to wake the worker after a push. */
 typedef enum
 {
   LSOBS_WAKEUP_NONE,

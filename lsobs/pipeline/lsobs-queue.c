@@ -242,7 +242,7 @@ count_for_waiters_unlocked (LsobsQueue *self,
   return finished;
 }
 
-/* Returns: where the create of the run is once @record, a create, is lost */
+/* Returns: the state of the create of the run after @record, a create, is lost */
 static LsobsCreateState
 get_state_without (LsobsRecord *record)
 {
@@ -440,7 +440,7 @@ decide_wake_unlocked (LsobsQueue *self, guint n_before, gsize bytes_before)
                                                                 : LSOBS_WAKEUP_NONE;
 }
 
-/* The same; mostly no threshold is near. */
+/* As the function above, after a quick check: mostly, no threshold is near. */
 static inline LsobsWakeup
 get_wake_unlocked (LsobsQueue *self, guint n_before, gsize bytes_before)
 {
@@ -761,7 +761,7 @@ _lsobs_queue_demote (LsobsQueue *self, LsobsRecord *record)
   unlock (self);
 }
 
-/* @n_in_flight: (inout): is raised by one if @record leaves the flight */
+/* @n_in_flight: (inout): is raised by one if @record was in flight */
 static GSList *
 deliver_unlocked (LsobsQueue *self, LsobsRecord *record, guint *n_in_flight, GSList *finished)
 {

@@ -24,7 +24,7 @@ LsobsHealth *_lsobs_sender_peek_health (LsobsSender *self);
 void _lsobs_sender_pump (LsobsSender *self);
 gboolean _lsobs_sender_is_busy (LsobsSender *self);
 
-/* Around calls that may call a function of the program. */
+/* Called before and after a call that may run a function of the program. */
 void _lsobs_sender_enter (LsobsSender *self);
 void _lsobs_sender_leave (LsobsSender *self);
 gboolean _lsobs_sender_is_entered (LsobsSender *self);

@@ -50,7 +50,7 @@ struct _LsobsSender
   LsobsHealth health;
 
   GCancellable *cancellable; /* (owned) cancels all batches under way, when the worker stops */
-  GMainLoop *loop;           /* (owned) (nullable) quits with the last batch after that */
+  GMainLoop *loop;           /* (owned) (nullable) of a stop: quits when the last batch has ended */
   GQueue sending;            /* of SentBatch (unowned) */
   gboolean pumping;          /* _lsobs_sender_pump() runs, perhaps inside send_async() */
   guint depth;               /* how many functions that may call the program run now */
@@ -70,7 +70,7 @@ struct _LsobsSender
                       * got more, the service is back, or it is time to look again */
   gint64 drain_not_before; /* monotonic, µs: the service does not want to be asked earlier */
   gint64 drained_at;       /* monotonic, µs: when the last one was started */
-  gint64 looked_at;        /* since the boot, µs: the same */
+  gint64 looked_at;        /* since the boot, µs: when the last one was started */
   gsize n_spooled;         /* the counter, when the last drain started */
   gint64 drain_pause;      /* ms: after a drain that failed, without the random part; or 0 */
 };
@@ -233,8 +233,8 @@ begin_probing (LsobsSender *self)
   watch_network (self);
 }
 
-/* A change of the network may bring the next probe forward, but not closer to the last one than
- * the shortest distance. */
+/* A change of the network may bring the next probe forward, but leaves the shortest distance to the
+ * last probe. */
 static void
 hasten (LsobsSender *self, gint64 now)
 {
@@ -518,8 +518,8 @@ _lsobs_sender_leave (LsobsSender *self)
   self->depth--;
 }
 
-/* Whether a function of the program that asks this was called by the sender, which cannot go on
- * before that function returns. Called in the context. */
+/* Whether the caller is inside a function of the program that the sender has called. The sender
+ * cannot go on before that function returns. Called in the context. */
 gboolean
 _lsobs_sender_is_entered (LsobsSender *self)
 {
@@ -717,8 +717,8 @@ is_kept_back (LsobsSender *self, gint64 now)
 
 /* --- the spool --- */
 
-/* What the service does not take in time goes to the spool. While it takes records, only a queue that
- * is almost full does. */
+/* Records that the service does not take in time go to the spool. While it takes records, others go
+ * there only if the queue is almost full. */
 static void
 spool_overdue (LsobsSender *self, gint64 now)
 {
@@ -782,7 +782,7 @@ learn_from_drain (LsobsSender *self)
   _lsobs_health_notify (&self->health, 0, 0);
 }
 
-/* A drain that fails is tried again later, and later each time. */
+/* A drain that fails is tried again after a pause, which grows each time. */
 static void
 delay_drain (LsobsSender *self, const GError *error)
 {
@@ -843,7 +843,7 @@ drained (gpointer data, guint n_delivered, gint64 not_before, const GError *erro
   g_source_set_callback (source, drained_cb, end, drain_end_free);
   sender = sender_ref (end->sender);
   g_source_attach (source, sender->context);
-  /* It is freed with its end, unless it has run. */
+  /* Destroying the source frees @end, unless the source has run. */
   if (g_atomic_int_get (&sender->abandoned))
     g_source_destroy (source);
   _lsobs_sender_unref (sender);
@@ -858,8 +858,8 @@ has_spool_more (LsobsSender *self, gsize n_spooled)
          _lsobs_clock_source.get_boot_time () - self->looked_at >= DRAIN_INTERVAL;
 }
 
-/* Starts a drain of the spool if it is time for one. While the service is away, a batch that waits is
- * the probe; without one, the drain is. */
+/* Starts a drain of the spool if it is time for one. While the service is away, a batch that waits
+ * is the probe. If no batch waits, the drain is the probe. */
 static void
 drain_spool (LsobsSender *self, gint64 now)
 {
@@ -991,7 +991,7 @@ _lsobs_sender_discard_next (LsobsSender *self)
   return discarded;
 }
 
-/* All that is not under way is lost. */
+/* All records that are not under way are lost. */
 void
 _lsobs_sender_discard_all (LsobsSender *self)
 {

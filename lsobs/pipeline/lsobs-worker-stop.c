@@ -42,7 +42,7 @@ attach (LsobsWorker *self, GSource *source, int priority, GSourceFunc func)
   _lsobs_worker_attach (self, source, priority, func);
 }
 
-/* The last of what happens while the context runs. */
+/* The turns after the grace are over: takes the last step. */
 static void
 end_turns (LsobsWorker *self)
 {
@@ -384,8 +384,8 @@ _lsobs_worker_end_stop (LsobsWorker *self, gint64 began)
 {
   gint64 deadline = MAX (began + LEAVE_GRACE * 1000, self->write_deadline + AFTER_SAVE_TIME * 1000);
 
-  /* The sender goes on, and stops, when the function of the program returns that this thread is
-   * in. */
+  /* This thread is inside a function of the program. When that returns, the sender goes on, and
+   * stops. */
   if (_lsobs_worker_is_inside (self))
     return;
   if (self->outer != NULL && !is_stopped (self))

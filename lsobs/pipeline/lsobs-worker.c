@@ -22,13 +22,13 @@
 /* How many turns of the context, at most, connections get to end after the transport is closed. */
 #define LAST_TURNS 20
 
-/* How long connections that need more than that may need the context, and how often that is looked
- * at, in ms. */
+/* How long connections that need more turns may use the context, and the interval at which the
+ * worker looks at them, in ms. */
 #define MAX_LINGER_TIME 1000
 #define LINGER_INTERVAL 5
 
-/* How many turns they get in any case: on a busy machine, no thread may run the context in that
- * time. */
+/* How many turns such connections get in any case: on a busy machine, no thread may run the context
+ * in that time. */
 #define MIN_LINGER_TURNS 20
 
 /* Called in the context. */
@@ -104,7 +104,7 @@ _lsobs_worker_destroy_sources (LsobsWorker *self)
         g_source_destroy (alarms[i]);
         g_source_unref (alarms[i]);
       }
-  /* It holds one of them. */
+  /* The waiter holds one of these references. */
   g_clear_pointer (&self->leave_waiter, _lsobs_flush_waiter_unref);
   g_source_destroy (self->source);
 }
@@ -163,7 +163,7 @@ _lsobs_worker_wait_written (LsobsWorker *self, gint64 deadline)
 void
 _lsobs_worker_enter_stopped (LsobsWorker *self)
 {
-  /* Other workers get blocks of their own. */
+  /* Gives the memory of the pool back; other workers get new memory when they need it. */
   _lsobs_block_clear ();
   _lsobs_lifecycle_enter (self->lifecycle, LSOBS_LIFECYCLE_STOPPED);
   _lsobs_mutex_lock (&self->lock, LSOBS_LOCK_WORKER);
@@ -221,7 +221,7 @@ linger_cb (gpointer user_data)
   g_assert (g_main_context_is_owner (self->context));
   if (needs_context (self))
     return G_SOURCE_CONTINUE;
-  /* What has ended may leave something for the next turn. */
+  /* An operation that has ended may have work for the next turn. */
   if (!self->linger_quiet)
     {
       self->linger_quiet = TRUE;
@@ -270,7 +270,7 @@ linger_here (LsobsWorker *self)
   while (needs_context (self))
     {
       g_main_context_iteration (self->context, TRUE);
-      /* Others need not wait for what takes long. */
+      /* Workers that wait for a thread need not wait for connections that take long to end. */
       if (g_get_monotonic_time () >= self->linger_end)
         _lsobs_worker_release_thread (self);
     }
@@ -397,7 +397,8 @@ thread_main (gpointer user_data)
   linger_here (self);
   g_main_context_pop_thread_default (self->context);
   _lsobs_worker_release_thread (self);
-  /* This may free the context, for which GLib takes a lock of its own: before the guard goes. */
+  /* This may free the context, for which GLib takes a lock of its own. So it comes before the
+   * thread leaves the fork guard. */
   _lsobs_worker_unref (self);
   _lsobs_fork_guard_leave_thread (&guard);
   return NULL;
@@ -463,8 +464,8 @@ _lsobs_worker_new (const LsobsDestination *destination,
   g_cond_init (&self->stopped_cond);
   self->source = _lsobs_flush_source_new ();
   self->sender = _lsobs_sender_new (destination, queue, store, self->source);
-  /* Any thread may turn out to run a context other than the default one, which GLib makes, if it
-   * does not exist, with a descriptor. */
+  /* Any thread may run a context other than the default one first. Only this thread may run the
+   * default one. g_main_context_default() makes that if it is missing, and needs a descriptor. */
   if (context != NULL && (!_lsobs_descriptors_are_spare () || context == g_main_context_default ()))
     self->last_runner = g_thread_self ();
   return self;
@@ -653,8 +654,8 @@ _lsobs_worker_has_runner (LsobsWorker *self)
   return has_runner;
 }
 
-/* Whether a function of the program asks this that the sender has called, or that runs in the
- * worker's thread: it cannot wait for the sender. Called from any thread. */
+/* Whether the caller is inside a function of the program that the sender has called, or that runs
+ * in the worker's thread. Such a function cannot wait for the sender. Called from any thread. */
 gboolean
 _lsobs_worker_is_inside (LsobsWorker *self)
 {
@@ -696,8 +697,8 @@ _lsobs_worker_may_move (LsobsWorker *self)
          _lsobs_transport_peek_vtable (self->transport)->may_move (self->transport);
 }
 
-/* Whether the worker must be left as it is, as the process ends, and the worker would call the
- * program. */
+/* Whether the worker must be left as it is: the process ends, and the worker would call a function
+ * of the program. */
 gboolean
 _lsobs_worker_is_banned (LsobsWorker *self)
 {
@@ -755,7 +756,7 @@ run_context (LsobsWorker *self,
   g_source_set_ready_time (alarm, deadline);
   g_source_set_callback (alarm, deadline_cb, NULL, NULL);
   g_source_attach (alarm, context);
-  /* What runs here attaches its sources to the context that it runs in. */
+  /* Functions that run here attach their sources to this context. */
   g_main_context_push_thread_default (context);
   _lsobs_work_limit_enter (&limit);
   while (!is_over (self, waiter) && g_get_monotonic_time () < deadline)

@@ -11,9 +11,10 @@
 #include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/transport/lsobs-batch-private.h"
 
-/* Batches of what a program has as JSON text, such as what another process has stored. */
+/* Makes batches of records that a program has as JSON text, for example because another process has
+ * stored them. */
 
-/* What is read of the text of a record. */
+/* The members of a record that are read from its text. */
 typedef struct
 {
   LsobsRecordKind kind;
@@ -230,7 +231,7 @@ write_text (RecordReader *self, LsobsEncoded *encoded)
   encoded->fields[LSOBS_FIELD_MAIN].len = out.len;
   for (guint i = LSOBS_FIELD_MAIN + 1; i < LSOBS_N_FIELDS; i++)
     {
-      /* A field that is null says nothing, and may not be a part. */
+      /* A field that is null has no effect, and must not be a part of the body. */
       if (fields[i].value == NULL || *fields[i].value == 'n')
         continue;
       _lsobs_buffer_append_c (&out, ',');

@@ -34,7 +34,7 @@ typedef struct
   guint64 pair;           /* the same number in both halves of a batch; 0: it is no half */
   gboolean half_failed;   /* this half has failed while others were delivered */
   guint n_lone_failures;  /* how often it has failed while others were delivered */
-  LsobsDropReason reason; /* of the loss, if it is bad */
+  LsobsDropReason reason; /* for which its records are lost, if it is bad */
 } LsobsBatchHistory;
 
 LsobsBatch *_lsobs_batch_new (GPtrArray *records);

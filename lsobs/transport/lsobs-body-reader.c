@@ -10,7 +10,8 @@
 
 #define BOUNDARY_PARAMETER "boundary="
 
-/* How the name of a part begins that belongs to a create, to an update, or to the run before it. */
+/* The beginnings of names of parts: of a create, of an update, and of a part that belongs to the
+ * run before it. */
 #define POST       "post."
 #define PATCH      "patch."
 #define ATTACHMENT "attachment."
@@ -36,7 +37,7 @@ struct _LsobsBodyReader
   GArray *parts;   /* (owned) (element-type BodyPart): empty for a single record */
   guint n_records;
 
-  /* Of a multipart body. Names and ids are no keys of the same table: the id of one record may be the
+  /* Of a multipart body. Names and ids are keys of two tables, as the id of one record may be the
    * name of another one. */
   GHashTable *records; /* (owned) from what the names of a record begin with to its index plus 1 */
   GHashTable *runs;    /* (owned) from the id of a run to the index plus 1 of its last record */
@@ -115,7 +116,7 @@ find_record (LsobsBodyReader *self, const char *key, const char *id, gboolean is
   return record;
 }
 
-/* Of a token, in RFC 7230 and older. */
+/* Whether a token may contain the character, by RFC 7230 and its predecessors. */
 static gboolean
 is_token_char (char c)
 {
@@ -202,7 +203,7 @@ read_disposition (const char *at, const char *end, const char **name, gsize *nam
   return *name != NULL;
 }
 
-/* Whether there is a character that some take for the end of a line, or of a text. */
+/* Whether there is a character that some parsers take for the end of a line, or of a text. */
 static gboolean
 has_control (const char *at, const char *end)
 {
@@ -233,7 +234,7 @@ read_headers (const char *start, const char *end, const char **name, gsize *name
       if (has_control (line, line_end) || *at == '"' || !read_value (&at, line_end, &word, &len) ||
           at == line_end || *at != ':')
         return NULL;
-      /* A second one may mean another record. */
+      /* A second Content-Disposition may name another record. */
       if (is_word (word, len, disposition) &&
           (*name != NULL || !read_disposition (at + 1, line_end, name, name_len)))
         return NULL;
@@ -566,7 +567,8 @@ make_single_update (LsobsBodyReader *self, char **id)
                                    &len);
   if (text == NULL || len != LSOBS_UUID_LEN || !_lsobs_id_parse (&parsed, text))
     return NULL;
-  /* The id is in the address: nothing else that the file says may be there. */
+  /* The id becomes a part of the address. It is written anew, so that no other text of the file can
+   * be there. */
   *id = g_malloc0 (LSOBS_UUID_LEN + 1);
   _lsobs_id_write (&parsed, *id);
   for (text = document->text.data + 1; *text != '}' && *text != '\0';)
@@ -575,7 +577,7 @@ make_single_update (LsobsBodyReader *self, char **id)
       const char *decoded = _lsobs_json_document_decode (document, name, &len);
       gboolean is_id = len == 2 && memcmp (decoded, "id", 2) == 0;
 
-      /* with its value */
+      /* skips the value, too */
       text = _lsobs_json_document_skip (document, name);
       if (!is_id)
         {
@@ -588,11 +590,12 @@ make_single_update (LsobsBodyReader *self, char **id)
   return _lsobs_buffer_steal_bytes (&out);
 }
 
-/* A run that the service has had already may lack its end there: an update brings it.
- * @id: (out) (nullable) (transfer full): the id of the run, which belongs into the address of a single
- *   one
- * Returns: (transfer full) (nullable): the record as an update; %NULL if it is none that creates a run
- *   which has ended */
+/* A service that has the run already may lack its end: makes an update of a create, which brings
+ * the end.
+ * @id: (out) (nullable) (transfer full): the id of the run; the address of an update of a single
+ *   run needs it
+ * Returns: (transfer full) (nullable): the record as an update; %NULL if the record does not create
+ *   a run that has ended */
 GBytes *
 _lsobs_body_reader_make_update (LsobsBodyReader *self, guint index, char **id)
 {

@@ -19,7 +19,7 @@
 #define BATCH_PATCH "],\"patch\":["
 #define BATCH_END   "]}"
 
-/* What all parts of a body begin with. */
+/* The bytes that all parts of a body begin with. */
 #define PREFIX_LEN (2 + LSOBS_BOUNDARY_LEN + sizeof DISPOSITION - 1)
 
 /* What the parts of all bodies have in common, in bytes. */
@@ -40,7 +40,7 @@ typedef struct
   (literal), sizeof (literal) - 1 \
  }
 
-/* What is between the id and the length of a part: the last piece of the name, and the type. */
+/* The text between the id and the length of a part: the last piece of the name, and the type. */
 #define FIELD_HEAD(field, name) [field] = PIECE ("." name JSON_TYPE),
 
 static const PieceText field_heads[LSOBS_N_FIELDS] = { [LSOBS_FIELD_MAIN] = PIECE (JSON_TYPE),

@@ -34,7 +34,7 @@
 const char *const _lsobs_field_names[LSOBS_N_FIELDS] = { [LSOBS_FIELD_MAIN] = "main",
                                                          LSOBS_FIELDS (FIELD_NAME) };
 
-/* What goes before the value of a field. */
+/* The text before the value of a field. */
 #define FIELD_KEY(field, name) [field] = ",\"" name "\":",
 
 static const char *const field_keys[LSOBS_N_FIELDS] = { [LSOBS_FIELD_MAIN] = "",
@@ -133,7 +133,7 @@ copy_written (EncoderState *e, GBytes *json, guint string_bound)
   return TRUE;
 }
 
-/* Walks what belongs to a run, and keeps where strings were cut.
+/* Walks a value of a run, and keeps the paths at which strings were cut.
  * @name: the first part of their paths */
 static void
 walk_named (EncoderState *e, const char *name, GBytes *json)
@@ -193,7 +193,7 @@ static void
 write_id (EncoderState *e, const char *key, const LsobsId *id)
 {
   _lsobs_buffer_append_str (e->out, key);
-  /* That of the record was written before; a root has it as its trace, too. */
+  /* The id of the record is known as text. A root has the same id as its trace. */
   if (e->record->feedback == NULL && _lsobs_id_equal (id, &e->record->info->segment.id))
     {
       _lsobs_buffer_append (e->out, e->encoded->id, LSOBS_UUID_LEN);
@@ -374,8 +374,8 @@ merge (EncoderState *e, gsize start, gsize middle)
   _lsobs_buffer_append (e->out, merged.data, merged.len);
 }
 
-/* Returns: (nullable): the strings of the inputs that were cut, if the create had them, which this
- *   record replaces the metadata of */
+/* Returns: (nullable): which strings of the inputs were cut, if the create had the inputs: this
+ *   record replaces the metadata of the create, which told that */
 static const LsobsStringCuts *
 peek_earlier_cuts (EncoderState *e)
 {
@@ -444,8 +444,8 @@ write_common_metadata (EncoderState *e)
   _lsobs_buffer_append_c (e->out, '}');
 }
 
-/* Writes what the program has set, to a buffer of its own: what lsobs adds goes before it, and tells
- * which strings of it were cut.
+/* Writes the members that the program has set to a buffer of their own. Those that lsobs adds go
+ * before them, and tell which of their strings were cut.
  * @name: the first part of their paths */
 static void
 write_apart (EncoderState *e, LsobsBuffer *apart, const char *name, GBytes *json)
@@ -743,7 +743,7 @@ _lsobs_encoder_memory_clear (LsobsEncoderMemory *self)
   _lsobs_block_row_clear (&self->row);
 }
 
-/* What the text of a record has beside its payloads, mostly less. */
+/* The bytes that the text of a record has besides its payloads; mostly, it has fewer. */
 #define MAIN_SIZE 2048
 
 /* Returns: (transfer none): where the text of @record is written
@@ -769,7 +769,7 @@ take_text (LsobsEncoderMemory *memory, LsobsBuffer *text)
   if (text->lent)
     return _lsobs_block_row_take (&memory->row, text);
 
-  /* A copy that the pool does not take back has no use. */
+  /* The pool does not keep memory for so large a text, so a copy would have no use. */
   if (memory == NULL || text->len > LSOBS_BLOCK_MAX_SIZE)
     return _lsobs_buffer_steal_bytes (text);
   bytes = _lsobs_block_row_add (&memory->row, text->data, text->len);
@@ -779,7 +779,7 @@ take_text (LsobsEncoderMemory *memory, LsobsBuffer *text)
   return bytes;
 }
 
-/* Writes the text of @encoded, which only the caller has yet.
+/* Writes the text of @encoded, which is still known to the caller only.
  * @counters: where problems of the payloads count */
 static void
 encode (const LsobsEncoder *self, LsobsCounters *counters, LsobsEncoded *encoded)

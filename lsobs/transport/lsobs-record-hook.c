@@ -11,7 +11,8 @@
 #define DROPPED_KEY    "lsobs_error"
 #define DROPPED(field) "Redaction failed; " field " dropped"
 
-/* Far more than the service takes: stops at values that contain themselves. */
+/* Far more bytes than the service takes. This limit ends the writing of values that contain
+ * themselves. */
 #define MAX_BYTES (64 * 1024 * 1024)
 
 /* Whether the record is lost already, so that its other fields are not processed. */

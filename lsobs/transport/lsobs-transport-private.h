@@ -48,11 +48,11 @@ typedef struct
   /* Whether a thread of lsobs may use it instead of the thread of the program: it calls no function
    * of the program. */
   gboolean (*may_move) (LsobsTransport *self);
-  /* The observer leaves: its last reference is gone. As many may leave at the same time, they share
-   * what cannot be cancelled. */
+  /* The observer leaves: its last reference is gone. Many observers may leave at the same time, so
+   * they share operations that cannot be cancelled. */
   void (*leave) (LsobsTransport *self);
   /* Whether nothing needs the context any more after the transport is closed.
-   * @gives_up: frees what does, as far as that is possible */
+   * @gives_up: frees what still needs the context, as far as possible */
   gboolean (*is_quiet) (LsobsTransport *self, gboolean gives_up);
   /* Whether a change of the network may bring the service back. */
   gboolean (*is_remote) (LsobsTransport *self);
@@ -79,8 +79,8 @@ typedef struct
   guint (*take_news) (LsobsTransport *self, gboolean *answered, GError **error);
 
   /* The spool. @func is called with @data if these return TRUE. may_spool(): whether there is a
-   * spool, and the disk is not too far behind. await_spool() waits until it is not, and is FALSE at
-   * the deadline; 0 does not wait. */
+   * spool, and the disk is not too far behind. await_spool() waits until the disk has caught up,
+   * and returns FALSE at the deadline; with 0, it does not wait. */
   gboolean (*may_spool) (LsobsTransport *self);
   gboolean (*await_spool) (LsobsTransport *self, gint64 deadline);
   gboolean (*spool) (LsobsTransport *self, LsobsBatch *batch, LsobsSpooledFunc func, gpointer data);
