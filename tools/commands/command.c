@@ -77,7 +77,8 @@ command_run (const Command *command, int argc, char **argv)
   g_autoptr (GOptionContext) context =
       g_option_context_new (command->arguments != NULL ? _ (command->arguments) : NULL);
   g_autoptr (GError) error = NULL;
-  /* The words are changed in place, and belong to the system. */
+  /* GOption changes the array in place. That of main () belongs to the system, so this is a
+   * copy. */
   g_autofree char *program = g_strdup_printf ("lsobs %s", command->name);
   g_autofree char **words = g_new0 (char *, (gsize) argc + 1);
   /* TRANSLATORS: %s: what a command does, as in its line of “lsobs --help”; the sign after it ends the sentence */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the commands of lsobs share: how they are described and run, options, messages, exit codes. A new
- * command is one file commands/NAME.c with a Command, one line below, and one in lsobs.c. */
+/* The parts that the commands of lsobs share: descriptions, options, messages, exit codes, and how
+ * a command is run. A new command is one file commands/NAME.c with a Command, one line below, and
+ * one in lsobs.c. */
 
 #pragma once
 
@@ -71,7 +72,7 @@ extern char *command_database;
  * Returns: (transfer full) (nullable) */
 Store *command_open_store (DatabaseMode mode);
 
-/* The end of an id that is enough to find a run: people copy it. */
+/* The number of characters at the end of an id that lists show. People copy them to name a run. */
 #define COMMAND_SHORT_ID 8
 
 /* Finds a run by its id, or by the last four digits of it or more. Returns: FALSE with an error */

@@ -25,7 +25,7 @@ static const GOptionEntry entries[] = {
   { NULL },
 };
 
-/* What is to be deleted: all of it is found before anything is deleted. */
+/* The traces and projects to delete. All of them are found before the first one is deleted. */
 typedef struct
 {
   GArray *traces;   /* (unowned) (element-type LsobsId) */

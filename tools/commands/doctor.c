@@ -64,7 +64,7 @@ examine (Report *report, const Screen *screen, const char *database)
   g_autoptr (LsobsConfig) config = NULL;
   gboolean was_on;
 
-  /* Before there is a second thread. */
+  /* This comes before there is a second thread. */
   profile_check (report);
   config = variables_check (report, &was_on);
   settings_check_tracing (report, config, was_on);
@@ -72,7 +72,7 @@ examine (Report *report, const Screen *screen, const char *database)
   settings_check_endpoint (report, config);
   network_check_tls (report, config);
   print (report, screen);
-  /* A request takes its time. */
+  /* A request may take long, so what is known is printed before it. */
   if (!is_offline && config != NULL)
     network_check (report, config, (guint) timeout);
   if (config != NULL)

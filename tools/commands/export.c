@@ -44,7 +44,7 @@ put_runs (Store *store, Choice *choice, LineWriter *writer, GError **error)
   return !done || !choice_is_all (choice) || line_writer_put_orphans (writer, error);
 }
 
-/* All of it is as the store was at one moment. */
+/* All lines show the store as it was at one moment. */
 static gboolean
 write_all (Store *store, Choice *choice, LineWriter *writer, OutputFile *output, GError **error)
 {

@@ -29,11 +29,11 @@
 #include "tools/transfer/choice.h"
 #include "tools/transfer/forwarder.h"
 
-/* Runs, and feedback, in a second to a service on another machine. */
+/* How many runs and pieces of feedback are sent per second to a service on another machine. */
 #define RATE 200
-/* Less than what a user may give. */
+/* The value of --rate if the user gives none: less than any that is allowed. */
 #define NO_RATE (-G_MAXDOUBLE)
-/* What is refused, of which the reason is printed. */
+/* The number of refused runs whose reasons are printed. */
 #define MAX_TOLD    20
 #define LOCK_SUFFIX "-forward"
 
@@ -138,7 +138,7 @@ is_loopback (const char *host)
          (address != NULL && g_inet_address_get_is_loopback (address));
 }
 
-/* Whether both addresses are plainly of the same service. */
+/* Whether both addresses obviously name the same service. */
 static gboolean
 is_same_place (const char *url, const char *other_url)
 {
@@ -152,9 +152,9 @@ is_same_place (const char *url, const char *other_url)
          (is_loopback (g_uri_get_host (uri)) && is_loopback (g_uri_get_host (other)));
 }
 
-/* Asks the service at @url, without a key, which database it has: a machine has more names than an address
- * tells, and there may be a proxy before it.
- * Returns: FALSE if it does not answer, too, as nothing can be sent then */
+/* Asks the service at @url, without a key, which database it has. The address does not tell that: a
+ * machine has several names, and a proxy may be in front of the service.
+ * Returns: FALSE also if the service does not answer, as nothing can be sent then */
 static gboolean
 has_database (const char *url, const char *path)
 {
@@ -174,7 +174,7 @@ has_database (const char *url, const char *path)
   return answer != NULL && found != NULL && strcmp (found, id) == 0;
 }
 
-/* Whether traces would be sent to the service of their own database; then it is said. */
+/* Whether traces would be sent to the service of their own database. Then an error is printed. */
 static gboolean
 is_own_service (const char *path, LsobsConfig *config)
 {
@@ -198,8 +198,8 @@ is_on_this_machine (const char *url)
   return uri != NULL && g_uri_get_host (uri) != NULL && is_loopback (g_uri_get_host (uri));
 }
 
-/* Takes from the profile that is named what says where to send, and as whom. All else, above all what is hidden,
- * stays as the variables say. */
+/* Takes from the named profile where to send, and as whom. All other settings, above all those that
+ * hide inputs and outputs, stay as the variables say. */
 static gboolean
 take_profile (LsobsConfig *config, GError **error)
 {
@@ -209,7 +209,7 @@ take_profile (LsobsConfig *config, GError **error)
 
   if (!lsobs_config_load_profile (alone, given_path, profile, error))
     return FALSE;
-  /* One that is not there is no error for the library. */
+  /* A missing profile is no error for the library. */
   if (!lsobs_config_has_api_key (alone) && lsobs_config_get_workspace_id (alone) == NULL &&
       strcmp (lsobs_config_get_api_url (alone), usual_url) == 0)
     {
@@ -248,7 +248,7 @@ make_config (GError **error)
       return NULL;
     }
   lsobs_config_clear_replicas (config);
-  /* What is not delivered stays in the database, which is the better place. */
+  /* Runs that are not delivered stay in the database, so they need no folder of failed traces. */
   lsobs_config_set_failed_traces_dir (config, NULL);
   lsobs_config_set_spool_dir (config, NULL);
   lsobs_config_set_spool_enabled (config, FALSE);
@@ -510,7 +510,7 @@ check_options (char **words)
   return FALSE;
 }
 
-/* Two that send the same would send it twice. */
+/* Two commands that forward the same traces at once would send them twice. */
 static gboolean
 lock_database (const char *path, LsobsFileLock *lock, GError **error)
 {

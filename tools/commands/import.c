@@ -11,11 +11,11 @@
 #include "tools/transfer/line-import.h"
 #include "tools/transfer/line-source.h"
 
-/* What is written in one transaction: other writers wait for its end. */
+/* The limits of one transaction: other writers wait for its end. */
 #define STEP_LINES 200
 #define STEP_BYTES ((gsize) 4 << 20)
 #define STEP_TIME  (G_USEC_PER_SEC / 5)
-/* Lines that were refused, of which the reason is printed. */
+/* The number of refused lines whose reasons are printed. */
 #define MAX_TOLD 20
 
 static char *project = NULL;
@@ -132,7 +132,8 @@ take_file (Importer *self, const char *path, GError **error)
     {
       LineResult result;
 
-      /* To wait for more lines may take long: the database is not locked then. */
+      /* The next lines may take long to come. The database is not locked while the command
+       * waits. */
       if (!line_source_has_line (source) && !end_step (self, error))
         return FALSE;
       result = line_source_next (source, &line, &len, error);

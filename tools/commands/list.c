@@ -14,7 +14,7 @@
 
 #define MAX_LIMIT 10000
 #define GAP       2
-/* Columns of a name that what is less important makes room for. */
+/* The width that names get before less important columns are shown. */
 #define MIN_NAME 20
 
 static int limit = 20;
@@ -52,11 +52,11 @@ typedef enum
   N_CELLS
 } CellColumn;
 
-/* What is left out first on a narrow screen is last here. */
+/* The most important column is the first one. A narrow screen leaves out the last ones first. */
 static const CellColumn importance[] = { CELL_DURATION, CELL_ID,          CELL_TIME,
                                          CELL_TOKENS,   CELL_FIRST_TOKEN, CELL_COST };
 
-/* Returns: (transfer full): NULL for the name, which is of anyone */
+/* Returns: (transfer full): NULL for the name, which may have any characters */
 static char *
 dup_cell (const Run *run, CellColumn column, gint64 now, gboolean whole_ids)
 {

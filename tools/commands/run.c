@@ -88,14 +88,14 @@ make_environment (const char *url, const char *token)
   return add_no_proxy (add_no_proxy (variables, "no_proxy"), "NO_PROXY");
 }
 
-/* 0 before the program is there, -1 when it has ended */
+/* The process id of the program: 0 before it has started, -1 after it has ended. */
 static volatile sig_atomic_t child_pid = 0;
 
-/* A signal that has come before the program was there, or 0. */
+/* A signal that has come before the program has started, or 0. */
 static volatile sig_atomic_t early_signal = 0;
 
-/* A signal of the terminal goes to the program as well as to this one; one that a process has sent came to
- * this one only. */
+/* The terminal sends a signal to this process and to the program. Another process sends it to this
+ * process only, which passes it on. */
 static void
 pass_signal (int number, siginfo_t *info, void *context G_GNUC_UNUSED)
 {
@@ -110,7 +110,7 @@ pass_signal (int number, siginfo_t *info, void *context G_GNUC_UNUSED)
 
 static const int passed_signals[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
 
-/* @pass: whether they go to the program, or do what they do to any program */
+/* @pass: TRUE: signals are passed to the program; FALSE: they have their default effect */
 static void
 pass_signals (gboolean pass)
 {
@@ -159,7 +159,8 @@ run_program (char **words, char **variables, int *status)
   Waiter waiter = { loop, 0 };
   GPid pid;
 
-  /* The program would go on alone if a signal ended this one when it is just there. */
+  /* Without this, the program would go on alone if a signal ended this process just after the
+   * program has started. */
   pass_signals (TRUE);
   if (!g_spawn_async (NULL, words, variables,
                       G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD |
@@ -269,7 +270,8 @@ do_nothing (int number G_GNUC_UNUSED)
 {
 }
 
-/* The program gets a signal that is ignored as ignored, and one that has a function as it was. */
+/* The program would inherit an ignored signal as ignored. A signal with a function has its default
+ * effect there. */
 static void
 bear_signal (int number)
 {
@@ -281,7 +283,8 @@ bear_signal (int number)
     sigaction (number, &action, NULL);
 }
 
-/* Starts a service for the program alone: another program, with a service of its own, may end at any time.
+/* Starts a service for this program alone. A service that serves another program may end at any
+ * time.
  * @own_changes: (element-type ChangeRange): gets what the service writes */
 static Service *
 start_service (const char *path, const char *token, GArray *own_changes, GError **error)
@@ -356,9 +359,9 @@ run_with (const char *path, const char *token, char **words)
     return command_fail (error);
   variables = make_environment (url, token);
   started = run_program (words, variables, &status);
-  /* It answers what is under way. */
+  /* The service answers the requests that are under way. */
   g_clear_pointer (&service, service_free);
-  /* What is left may be cut short. */
+  /* From here on, a signal ends this process. */
   pass_signals (FALSE);
   if (!started)
     return status;

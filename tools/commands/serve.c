@@ -193,7 +193,8 @@ run (char **words)
   settings.address = address;
   settings.port = (guint) port;
   settings.names = (const char *const *) names;
-  /* A file that is too large for a limit of this user is an error of writing. */
+  /* Without this, the signal ends the process if a file reaches the size limit of the user. With
+   * it, the write fails. */
   signal (SIGXFSZ, SIG_IGN);
   signal (SIGPIPE, SIG_IGN);
   return serve (&settings);

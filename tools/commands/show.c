@@ -17,7 +17,7 @@
 #include "tools/terminal/plain-text.h"
 #include "tools/terminal/run-tree.h"
 
-/* Lines of one value, unless all of it is wanted. */
+/* The number of lines that are shown of a value without --all. */
 #define MAX_LINES 12
 
 /* Columns of the name of a project, which is left out if there is less room. */
@@ -179,7 +179,7 @@ append_head (GString *out, const Screen *screen, Store *store, const Run *run, G
   return TRUE;
 }
 
-/* Leaves a run and what is below it. */
+/* Keeps a run and the runs below it, and removes all others. */
 static void
 leave_part (GPtrArray *runs, const Run *top)
 {

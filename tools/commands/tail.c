@@ -19,9 +19,10 @@
 
 /* Runs that are read at once. */
 #define PAGE 500
-/* Runs whose last line is remembered, so that a change of something else prints none. */
+/* The number of runs whose last line is remembered: a change that leaves the line as it is prints
+ * nothing. */
 #define MAX_SHOWN 20000
-/* Changes of the file within this time are one. */
+/* Changes of the file within this time count as one. */
 #define RATE_MS   50
 #define MAX_DEPTH 8
 
@@ -134,7 +135,7 @@ is_wanted (Follower *self, const Run *run, GError **error)
   return TRUE;
 }
 
-/* Takes out what is not printed. */
+/* Removes the runs that are not printed. */
 static gboolean
 choose_runs (Follower *self, GPtrArray *runs, GError **error)
 {

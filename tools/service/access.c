@@ -10,7 +10,7 @@ struct _Access
 {
   char *token;       /* (owned) */
   char *cookie_name; /* (owned) */
-  char *cookie;      /* (owned) what it has: made of the token, which cannot be made of it */
+  char *cookie;      /* (owned) its value: is computed from the token, and does not reveal it */
   char **names;      /* (owned) (nullable) */
 };
 
@@ -71,7 +71,7 @@ has_name (Access *self, const char *host)
   return self->names != NULL && g_strv_contains ((const char *const *) self->names, name);
 }
 
-/* Whether the page that sends the request, if one does, is of this service. */
+/* Whether the request comes from a page of this service, or from no page. */
 static gboolean
 is_own_page (const AccessRequest *request)
 {

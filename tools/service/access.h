@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Who may ask the service: requests with the token, for a name that the service has, and from no other
- * page than its own. The rules, without HTTP.
+/* Decides which requests may use the service: those with the token, for a name of the service, and
+ * from no page but its own. Only the rules are here; HTTP is elsewhere.
  *
- * A request has the token as x-api-key, as bearer of Authorization, or as the cookie that the page got for
- * ?token= in its address. Any page of the web can have a browser send requests here: those have a foreign
- * Host (if its name was made to point here) or a foreign Origin, or say so in Sec-Fetch-Site. */
+ * A request has the token as x-api-key, as bearer of Authorization, or as the cookie that the page
+ * got for ?token= in its address. Any page of the web can make a browser send requests to this
+ * service. Such a request has a foreign Host, if the name of that page was made to point to this
+ * machine, or a foreign Origin, or Sec-Fetch-Site says that it comes from another site. */
 
 #pragma once
 

@@ -146,7 +146,8 @@ read_part (BodyPart *part, const char *start, const char *end, const char *delim
   length = get_length (type, find_header (lines, "Content-Length"));
   part->type = type != NULL ? g_strchomp (g_strndup (type, strcspn (type, ";"))) : g_strdup ("");
   part->data = headers_end + strlen ("\r\n\r\n");
-  /* An attachment may have the delimiter in it: the length, if it is right, goes before. */
+  /* An attachment may contain the delimiter. So the length in the headers decides where it ends, if
+   * that is right. */
   if (length <= (gsize) (end - part->data) && (gsize) (end - part->data) - length >= len &&
       memcmp (part->data + length, delimiter, len) == 0)
     next = part->data + length;

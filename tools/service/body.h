@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a request has behind its headers: decompression within limits, and the pieces of a body. Pure
- * functions for hostile data, for any thread. */
+/* The body of a request: decompresses it within limits, and finds its pieces. Pure functions for
+ * hostile data, for any thread. */
 
 #pragma once
 
@@ -22,7 +22,7 @@ typedef enum
   BODY_MALFORMED         /* 400 */
 } BodyResult;
 
-/* Decompresses a body. One that is compressed without a word about it is known by its first bytes.
+/* Decompresses a body. A compressed body without Content-Encoding is recognised by its first bytes.
  * @encoding: (nullable): Content-Encoding
  * @result: (out) (transfer full): if it returns BODY_DECODED */
 BodyResult body_decode (const char *encoding, GBytes *body, GBytes **result);

@@ -5,22 +5,24 @@
 
 #include "tools/service/guard.h"
 
-/* There are so many connections at most, and at most half of the files that the process may have open. */
+/* The largest number of connections. They are never more than half of the files that the process
+ * may open. */
 #define MAX_CONNECTIONS 512
 
 /* In the order in which connections are closed. */
 typedef enum
 {
-  STATE_UNKNOWN, /* no request of it had the token */
-  STATE_IDLE,    /* one had it, and has its answer */
-  STATE_BUSY     /* one has it, and waits for its answer */
+  STATE_UNKNOWN, /* no request of the connection had the token */
+  STATE_IDLE,    /* a request had the token, and has its answer */
+  STATE_BUSY     /* a request with the token waits for its answer */
 } ConnectionState;
 
 typedef struct
 {
   GSocket *socket; /* (owned) */
   ConnectionState state;
-  guint64 number; /* the order in which connections came, and requests with the token had answers */
+  guint64 number; /* grows with each new connection, and with each answer to a request with the
+                   * token */
 } Connection;
 
 struct _Guard
@@ -54,7 +56,7 @@ is_closed (gpointer key, gpointer value G_GNUC_UNUSED, gpointer data G_GNUC_UNUS
   return g_socket_is_closed (key);
 }
 
-/* Makes room for one connection, if it is not all taken by requests under way.
+/* Makes room for one connection, unless requests under way need all of the room.
  * Returns: whether there is room */
 static gboolean
 make_room (Guard *self)

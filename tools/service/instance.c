@@ -22,7 +22,8 @@ struct _Instance
   LsobsFileLock lock;
 };
 
-/* One database has one such file, whatever links to it. Returns: (transfer full) */
+/* The path of the file that says where the service of a database is. A database has one such file,
+ * whatever links lead to the database. Returns: (transfer full) */
 static char *
 dup_path (const char *database)
 {
@@ -77,7 +78,7 @@ instance_set_url (Instance *self, const char *url)
 {
   gsize len = strlen (url);
 
-  /* A reader that finds less than the whole sees that no service is there yet. */
+  /* A reader that finds an incomplete address takes it that there is no service yet. */
   if (ftruncate (self->lock.fd, 0) != 0 || pwrite (self->lock.fd, url, len, 0) != (gssize) len)
     g_debug ("the address cannot be written: %s", g_strerror (errno));
 }

@@ -172,7 +172,8 @@ read_main_part (Intake *self, const BodyPart *part, const PartName *name, GHashT
   g_hash_table_insert (operations, dup_key (name), change);
 }
 
-/* Inputs and such may come without a main part. Those of a run that was refused are left out. */
+/* Inputs and other fields may come without a main part. Those of a run that was refused are left
+ * out. */
 static void
 read_field (Intake *self, const BodyPart *part, const PartName *name, GHashTable *operations)
 {
@@ -234,7 +235,7 @@ read_multipart (Intake *self, const char *type, GError **error)
                    "The body is no multipart/form-data, or has no end");
       return FALSE;
     }
-  /* The main parts first: the others may stand before them. */
+  /* Main parts are read first, as other parts may come before them in the body. */
   for (guint i = 0; i < self->parts->len; i++)
     {
       BodyPart *part = g_ptr_array_index (self->parts, i);

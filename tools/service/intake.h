@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a body of an ingestion endpoint brings: runs, feedback and attachments. A part that is wrong is left
- * out, with the reason; the others count. */
+/* The contents of a body of an ingestion endpoint: runs, feedback and attachments. A part that is
+ * wrong is left out, with the reason; the others count. */
 
 #pragma once
 

@@ -30,7 +30,7 @@ get_english (void)
 void
 language_speak_english (void)
 {
-  /* Without memory, the language stays as it is. */
+  /* If there is no memory for the locale, the language stays as it is. */
   uselocale (get_english ());
 }
 

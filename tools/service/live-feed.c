@@ -7,7 +7,7 @@
 #include "tools/store/json-put.h"
 #include "tools/store/notice.h"
 
-/* µs from events to the next ones. */
+/* The shortest time between two groups of events, in µs. */
 #define PAUSE (100 * 1000)
 
 /* Seconds: how often the database is looked at for what others write. */
@@ -17,7 +17,7 @@
 #define COMMENT_PAUSE (15 * G_USEC_PER_SEC)
 #define STUCK_TIME    (60 * G_USEC_PER_SEC)
 
-/* Runs in one event. */
+/* The largest number of runs in one event. */
 #define MAX_RUNS 500
 
 /* The browser connects again so many ms after a connection was lost. */
@@ -235,7 +235,7 @@ handle_live (Request *request, Store *store, GError **error)
   gboolean done = TRUE;
   gint64 last;
 
-  /* All of it is of the same time. */
+  /* All queries see the store as it is at one moment. */
   if (!database_execute (database, "BEGIN", error))
     return FALSE;
   if (!store_get_last_change (store, &last, error))
@@ -342,12 +342,13 @@ answered_cb (Request *request, gpointer data)
         listener_send (listener, request->answer.data, request->answer.len);
     }
   request_free (request);
-  /* Those that know of less, or more. */
+  /* The listeners that wait for other changes, or for more of them. */
   if (find_behind (self) != NULL)
     ask (self);
 }
 
-/* Asks for one listener that is behind; others may wait for the same. */
+/* Asks for one listener that is behind. The answer is also for others that wait for the same
+ * changes. */
 static void
 ask (LiveFeed *self)
 {

@@ -9,7 +9,7 @@
 
 #define FOLDER "/org/lsobs/page/"
 
-/* Of the C source that glib-compile-resources makes of the resource. */
+/* Declares a function of the C source that glib-compile-resources makes. */
 G_GNUC_INTERNAL void page_data_register_resource (void);
 
 /* A file has one of these types; a name that ends otherwise is no file of the page. */
@@ -132,7 +132,7 @@ page_file_dup_address (const char *path, const char *trace)
     return NULL;
   if (!g_str_has_prefix (at, "/r/") || skip_id (at + strlen ("/r/"), run) == NULL)
     return g_strdup_printf ("/projects/%s", project);
-  /* Without its trace, the page asks for that of the run. */
+  /* If the address names no trace, the page asks for the trace of the run. */
   if (trace == NULL || skip_id (trace, root) == NULL)
     return g_strdup_printf ("/traces/%s?run=%s", run, run);
   return g_strdup_printf ("/traces/%s?run=%s", root, run);

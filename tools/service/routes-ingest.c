@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What clients send, and what they ask before that. */
+/* The routes for traces that clients send, and for what clients ask before that. */
 
 #include "config.h"
 
@@ -12,7 +12,7 @@
 #include "tools/service/routes.h"
 #include "tools/store/json-put.h"
 
-/* So many parts that were refused are named in the answer. */
+/* The number of refused parts that the answer names. */
 #define MAX_NAMED 20
 
 /* --- bodies --- */
@@ -70,7 +70,7 @@ prepare_multipart (Request *request)
   return read_intake (request, INTAKE_MULTIPART, NULL);
 }
 
-/* What was left out is named. */
+/* The answer names the parts that were left out. */
 static gboolean
 handle_intake (Request *request, Store *store, GError **error)
 {

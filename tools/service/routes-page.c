@@ -61,11 +61,12 @@
 #define DEFAULT_PAGE 100
 #define MAX_PAGE     500
 
-/* Traces are counted so far; each that may have a word is looked at, which takes longer. */
+/* Traces are counted up to the first number, and those of a search up to the second one: each trace
+ * that may have a word is looked at, which takes longer. */
 #define MAX_COUNT       10000
 #define MAX_COUNT_FOUND 1000
 
-/* Of a page of a thread: bytes of its texts, after which it ends. */
+/* A page of a thread ends after this many bytes of texts. */
 #define MAX_THREAD_BYTES (8 * 1024 * 1024)
 
 #define DEFAULT_BUCKETS 60
@@ -317,7 +318,8 @@ handle_traces (Request *request, Store *store, GError **error)
   gint64 change;
   gint64 n = 0;
 
-  /* What changes while the list is made may be in it, and is told later in any case. */
+  /* A change that comes while the list is made may be in the list. The live feed tells it in any
+   * case. */
   if (!read_trace_query (&traces, request, store, error) ||
       !store_get_last_change (store, &change, error))
     return FALSE;
@@ -417,7 +419,8 @@ find_all (Store *store, const RunQuery *query, GError **error)
   return g_steal_pointer (&ids);
 }
 
-/* What is deleted is what the query finds at the beginning: a trace that another process writes meanwhile stays. */
+/* Only traces that the query finds at the beginning are deleted: a trace that another process
+ * writes meanwhile stays. */
 static gboolean
 clear_found (Store *store, const RunQuery *query, RemovalCount *count, GError **error)
 {
@@ -456,7 +459,7 @@ handle_clear (Request *request, Store *store, GError **error)
 
 /* --- one trace --- */
 
-/* What is zero, or not known, is left out: there may be many thousands. */
+/* Members that are zero or unknown are left out, as there may be many thousands of runs. */
 static void
 put_node (LsobsBuffer *out, const TraceNode *node, const LsobsId *parent)
 {

@@ -64,7 +64,7 @@ query_body_clear (QueryBody *self)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (QueryBody, query_body_clear)
 
-/* What the body may have; what is false or null there says nothing. */
+/* The members that the body may have. A member that is false or null has no effect. */
 static gboolean
 check_names (QueryBody *self, GError **error)
 {
@@ -150,7 +150,7 @@ read_projects (QueryBody *self, Store *store, GError **error)
 
   if (!json_body_get_ids (&self->body, "session", &ids, error))
     return FALSE;
-  /* What the client for Python sends when it loads the children of a run. */
+  /* The Python client sends this member when it loads the children of a run. */
   if (ids == NULL && !json_body_get_ids (&self->body, "session_id", &ids, error))
     return FALSE;
   if (ids == NULL)
@@ -212,7 +212,7 @@ read_page (QueryBody *self, GError **error)
     return json_body_refuse ("order", error);
   self->query.oldest_first = g_strcmp0 (order, "asc") == 0;
   self->query.cursor = self->cursor;
-  /* Of old clients: the first run of a trace. */
+  /* Old clients send this: the first run of a trace is wanted. */
   value = json_body_find (&self->body, "execution_order");
   if (value != NULL && (!json_view_get_int (value, &execution_order) || execution_order != 1))
     return json_body_refuse ("execution_order", error);
@@ -230,7 +230,7 @@ read_examples (QueryBody *self, GError **error)
   return TRUE;
 }
 
-/* Which of its databases LangSmith asks. There is one here, which has all. */
+/* LangSmith chooses one of its databases by this member. Here, one database has everything. */
 static gboolean
 check_source (QueryBody *self, GError **error)
 {

@@ -13,7 +13,7 @@ put_workspace (LsobsBuffer *out, Store *store, GError **error)
 {
   gint64 created;
 
-  /* It is as old as its first project. */
+  /* The workspace is as old as its first project. */
   if (!database_query_int (store_get_database (store), &created, g_get_real_time (), error,
                            "SELECT min(created) FROM projects", ""))
     return FALSE;

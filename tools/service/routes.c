@@ -25,7 +25,7 @@ match (const char *pattern, const char *path)
       return NULL;
   if (wanted[i] != NULL || words[i] != NULL)
     return NULL;
-  /* A word that is no text. */
+  /* An escape sequence in the word was invalid. */
   for (i = 0; i < found->len; i++)
     if (g_ptr_array_index (found, i) == NULL)
       return NULL;

@@ -4,7 +4,7 @@
 #include "tools/service/run-stream.h"
 #include "tools/store/run-json.h"
 
-/* Bytes of a piece, after which it ends with its run. */
+/* A piece ends with the first run that makes it larger than this many bytes. */
 #define PIECE_BYTES (256 * 1024)
 
 struct _RunStreams
@@ -24,7 +24,7 @@ typedef struct
   gulong finished_handler;
   gulong chunk_handler;
   gboolean is_asking; /* the worker reads a piece */
-  gboolean is_gone;   /* so is the client */
+  gboolean is_gone;   /* the client is gone */
 } RunStream;
 
 /* A question for the store. */

@@ -16,7 +16,8 @@
 #include "tools/service/run-stream.h"
 #include "tools/service/service.h"
 
-/* Requests beyond so many that have a body in memory are asked to come again. */
+/* The number of requests that may have a body in memory. More of them are told to come again
+ * later. */
 #define MAX_PENDING 256
 
 /* A client that goes on sending a body that is too large is cut off after so many bytes more. */
@@ -61,8 +62,8 @@ set_headers (SoupServerMessage *message)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
 
-  /* What a trace contains is never run by a browser, and stays out of its caches; the token in an address
-   * is told to no other page. */
+  /* A browser never executes the contents of a trace, and does not cache them. It tells the
+   * address, which may have the token, to no other page. */
   soup_message_headers_replace (headers, "X-Content-Type-Options", "nosniff");
   soup_message_headers_replace (headers, "Content-Security-Policy",
                                 "default-src 'none'; frame-ancestors 'none'; sandbox");
@@ -71,7 +72,7 @@ set_headers (SoupServerMessage *message)
   soup_message_headers_replace (headers, "Cross-Origin-Resource-Policy", "same-origin");
 }
 
-/* What the page may do: nothing that is not a file of it. */
+/* The page may load its own files and nothing else. */
 static void
 set_page_headers (SoupServerMessage *message)
 {
@@ -84,8 +85,8 @@ set_page_headers (SoupServerMessage *message)
                                 " media-src 'self'; base-uri 'none'; form-action 'none';"
                                 " frame-ancestors 'none'");
   soup_message_headers_replace (headers, "Cross-Origin-Opener-Policy", "same-origin");
-  /* A browser looks up the names in links before anybody opens them. Those of a trace would tell others that
-   * it is looked at. */
+  /* A browser looks up the host names of links before a user opens them. For links in a trace, that
+   * would tell others that a user looks at the trace. */
   soup_message_headers_replace (headers, "X-DNS-Prefetch-Control", "off");
   /* The browser keeps a file, and asks whether it is still the same. */
   soup_message_headers_replace (headers, "Cache-Control", "private, no-cache");
@@ -246,7 +247,7 @@ new_request (SoupServerMessage *message, const char *path, GHashTable *query)
   return request;
 }
 
-/* What a person needs to know who opens the address without a browser. */
+/* The text for a person who opens the address without a browser. */
 static void
 answer_person (Service *self, SoupServerMessage *message)
 {
@@ -298,7 +299,7 @@ answer_page (Service *self, SoupServerMessage *message, const char *path, GHashT
     return FALSE;
   if (g_str_has_prefix (path, "/page/"))
     return answer_page_file (message, path + strlen ("/page/"));
-  /* Who does not ask for HTML gets the address in words from "/". */
+  /* At "/", a client that does not ask for HTML gets the address of the page as text. */
   if ((is_browser || strcmp (path, "/") != 0) && page_file_is_address (path))
     return answer_page_file (message, "index.html");
   address =
@@ -349,7 +350,7 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
   gboolean other_method;
   Exchange *exchange;
 
-  /* Its head came before the end began. */
+  /* The head of the request came before the service began to end. */
   if (self->is_ending)
     {
       answer_text (message, 503, ENDING);
@@ -392,7 +393,8 @@ request_cb (SoupServer *server G_GNUC_UNUSED,
 
 /* --- before the body is read --- */
 
-/* Who has no token is told how to get it: a program as JSON, a person as a page without anything else. */
+/* A client without a token is told how to get it: a program by JSON, a browser by a page with this
+ * text alone. */
 static void
 answer_unknown (SoupServerMessage *message)
 {
@@ -422,7 +424,7 @@ answer_unknown (SoupServerMessage *message)
                                     strlen (page));
 }
 
-/* The body is read, and forgotten. */
+/* Has the body read, and dropped. */
 static void
 ignore_body (SoupServerMessage *message)
 {
@@ -447,7 +449,7 @@ chunk_cb (SoupServerMessage *message, GBytes *chunk, gpointer data)
     {
       ignore_body (message);
       answer_text (message, 413, "The body is too large");
-      /* What has been collected. */
+      /* Drops the part of the body that was read already. */
       soup_message_body_truncate (soup_server_message_get_request_body (message));
     }
   socket = soup_server_message_get_socket (message);
@@ -500,7 +502,7 @@ get_host (SoupServerMessage *message)
                                                                                           : NULL;
 }
 
-/* Who may not ask is answered before the body is read. */
+/* A client without access is answered before the body is read. */
 static void
 early_cb (SoupServer *server G_GNUC_UNUSED,
           SoupServerMessage *message,

@@ -25,7 +25,8 @@ typedef struct
   guint port;               /* 0: any */
   const char *const *names; /* (nullable): names of this host that clients may use */
   WorkerLimits limits;
-  /* Ends with a program, so that it is not the one instance of the database, which others use. */
+  /* The service ends with one program. So it is not the instance of the database that other
+   * programs use. */
   gboolean is_temporary;
   GArray *own_changes; /* (nullable): see store_note_changes () */
 } ServiceSettings;

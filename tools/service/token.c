@@ -43,7 +43,7 @@ token_equal (const char *token, const char *text)
   gsize len = strlen (token);
   guint differs = 0;
 
-  /* How long the token is, is no secret. */
+  /* The length of the token is no secret. */
   if (text == NULL || strlen (text) != len)
     return FALSE;
   for (gsize i = 0; i < len; i++)

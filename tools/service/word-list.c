@@ -14,11 +14,11 @@
 /* A larger file is no catalogue of this program. */
 #define MAX_CATALOGUE (16 * 1024 * 1024)
 
-/* So many forms and numbers of a plural. */
+/* The largest number of plural forms, and the number of numbers whose form is told. */
 #define MAX_FORMS 9
 #define N_NUMBERS 200
 
-/* So many languages of a reader are tried, of this length. */
+/* The largest number of languages of a reader that are tried, and of characters in one. */
 #define MAX_LANGUAGES    20
 #define MAX_LANGUAGE_LEN 20
 
@@ -420,7 +420,7 @@ read_catalogue (WordList *self, const char *data, gsize len, GHashTable *wanted)
 static gboolean
 load_language (const char *language, GHashTable *wanted, WordList *list, char **name)
 {
-  /* What main () has set. */
+  /* The folder that main () has set. */
   const char *folder = bindtextdomain (GETTEXT_PACKAGE, NULL);
   g_auto (GStrv) parts = g_strsplit (language, "-", 3);
   g_autofree char *region = parts[0] != NULL && parts[1] != NULL

@@ -8,16 +8,16 @@
 #include "tools/store/removal.h"
 #include "tools/store/time-text.h"
 
-/* What is written in one transaction at most. */
+/* The largest number of requests, and of bytes, in one transaction. */
 #define MAX_GROUP       64
 #define MAX_GROUP_BYTES (16 * 1024 * 1024)
 
-/* What was written is brought to the disk so many µs after the last request. If that fails, it is tried again
- * after twice the time, up to the longest one. */
+/* Data that was written is synced to the disk this many µs after the last request. If that fails,
+ * it is tried again after twice the time, up to the longest one. */
 #define SYNC_DELAY     (2 * G_USEC_PER_SEC)
 #define MAX_SYNC_DELAY (60 * G_USEC_PER_SEC)
 
-/* How often it is tried at the end. */
+/* How often the sync is tried when the service ends. */
 #define MAX_LAST_SYNCS 5
 
 /* How often the limits of size and of age are looked at, in µs, while requests come. */
@@ -49,7 +49,7 @@ struct _Worker
   /* of the thread that writes */
   gboolean is_synced;
   gint64 sync_delay;        /* until it is brought to the disk, in µs */
-  gboolean sync_has_failed; /* since it was done last, which was told */
+  gboolean sync_has_failed; /* since the last success; the log has said so */
   gint64 size_time;         /* when the size was looked at */
   gint64 age_time;
 };
@@ -179,7 +179,7 @@ get_time_left (Worker *self)
   if (self->limits.max_age <= 0 || !removal_find_next (self->writes.store, &received, NULL) ||
       received == TIME_NONE)
     return -1;
-  /* What is just as old as the limit stays, so that a ms more is waited. */
+  /* A trace that is exactly as old as the limit stays. So this waits one ms more. */
   left = received + self->limits.max_age - g_get_real_time () + 1000;
   return MAX (left, 0);
 }
@@ -276,7 +276,7 @@ write_group (Worker *self, GPtrArray *group)
       Request *request = g_ptr_array_index (group, i);
       g_autoptr (GPtrArray) alone = g_ptr_array_new ();
 
-      /* What one of them is too large for, another one may still fit in. */
+      /* If one request does not fit into the database, a smaller one may fit. */
       if (!done && group->len > 1)
         {
           g_clear_error (&error);
@@ -320,7 +320,7 @@ wait_for_request (Worker *self)
       gint64 left = self->is_synced ? get_time_left (self) : self->sync_delay;
       Request *request;
 
-      /* What could not be deleted just now is not tried again all the time. */
+      /* A deletion that has failed just now is not tried again at once. */
       if (left == 0 && is_stuck)
         left = AGE_PAUSE;
       request = left < 0 ? g_async_queue_pop (self->writes.queue)
@@ -330,7 +330,7 @@ wait_for_request (Worker *self)
       if (!self->is_synced)
         {
           sync_store (self);
-          /* What gets too old does not wait for a disk that fails. */
+          /* The deletion of traces that are too old does not wait for a disk that fails. */
           if (!self->is_synced)
             apply_limits (self);
           continue;
@@ -454,7 +454,7 @@ worker_new (const char *path, const WorkerLimits *limits, GArray *own_changes, G
   self->context = g_main_context_ref_thread_default ();
   self->limits = *limits;
   self->is_synced = TRUE;
-  /* The one that writes makes the file. */
+  /* The store that writes is opened first, because it makes the file. */
   self->writes.store = store_open (path, DATABASE_READ_WRITE, error);
   if (self->writes.store == NULL)
     return NULL;

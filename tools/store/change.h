@@ -18,7 +18,7 @@ typedef enum
   CHANGE_UPDATE  /* replaces what the store knows */
 } ChangeKind;
 
-/* What is NULL, or TIME_NONE, is not said. JSON is sanitized. */
+/* A member that is NULL or TIME_NONE was not sent. JSON is sanitized. */
 typedef struct
 {
   ChangeKind kind;

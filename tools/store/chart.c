@@ -28,7 +28,7 @@ compare_times (gconstpointer a, gconstpointer b)
   return x < y ? -1 : x > y;
 }
 
-/* The smallest value that so many of a hundred do not exceed. @values: sorted */
+/* The smallest value that at least @percent of the values do not exceed. @values: sorted */
 static gint64
 get_percentile (GArray *values, guint percent)
 {

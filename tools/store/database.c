@@ -125,7 +125,7 @@ database_dup_file_id (const char *path)
 
   if (stat (path, &info) != 0)
     return NULL;
-  /* The numbers of devices are those of this machine, since it was started. */
+  /* The numbers of devices are valid on this machine only, and until it restarts. */
   if (!g_file_get_contents ("/proc/sys/kernel/random/boot_id", &machine, NULL, NULL))
     machine = g_strdup (g_get_host_name ());
   text = g_strdup_printf ("%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, machine,
@@ -204,7 +204,7 @@ dup_read_only_uri (const char *path)
   g_autofree char *uri = NULL;
   struct stat info;
 
-  /* What is in the log only, would be missing. */
+  /* Transactions that are only in the log would be missing. */
   if (access (folder, W_OK) == 0 || (stat (log, &info) == 0 && info.st_size > 0))
     return NULL;
   uri = g_filename_to_uri (real, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* One connection to an SQLite file: prepared statements that are kept, bindings, and errors. Used by
- * one thread at a time. Nothing above this unit and the schema knows more of SQLite than statements. */
+/* One connection to an SQLite file: prepared statements that are kept, bindings, and errors. Used
+ * by one thread at a time. Units other than this one and the schema know nothing of SQLite but
+ * statements. */
 
 #pragma once
 
@@ -35,7 +36,8 @@ char *database_dup_real_path (const char *path);
  *   is not there. It tells nothing about the file. */
 char *database_dup_file_id (const char *path);
 
-/* Takes the file, and those beside it, from other users. It is called when the file is known to be of lsobs. */
+/* Takes all permissions for the file, and for those beside it, from other users. It is called when
+ * the file is known to be of lsobs. */
 void database_close_to_others (const char *path);
 
 /* With DATABASE_READ_ONLY, a file on a disk that cannot be written to can be opened, too. */

@@ -303,7 +303,7 @@ make_conditions (const FeedbackQuery *query)
     add_projects (sql, query->project_ids);
   if (query->keys != NULL)
     add_texts (sql, " AND f.key IN (", query->keys);
-  /* What says nothing about its source has come through the API. */
+  /* Feedback that does not name its source has come through the API. */
   if (query->sources != NULL)
     add_texts (sql, " AND coalesce (json_extract (f.body, '$.feedback_source.type'), 'api') IN (",
                query->sources);

@@ -17,7 +17,8 @@
 #define MAX_DEPTH  32
 #define MAX_NODES  500
 
-/* A search that finds more runs is asked for each run; the runs of another are read at once. */
+/* If a search finds more runs than this, each run is looked up in its result. Otherwise, only the
+ * runs that it finds are read. */
 #define MANY 2000
 
 /* --- conditions --- */
@@ -538,7 +539,7 @@ append_field (Compiler *self, const Field *field)
   const char *at = field->sql;
   const char *mark;
 
-  /* Not by printf: the format is no constant. */
+  /* g_string_append_printf () is not used, because the format is not a constant. */
   while ((mark = strchr (at, '%')) != NULL)
     {
       g_string_append_len (self->out->sql, at, mark - at);
@@ -684,7 +685,7 @@ compile_comparison (Compiler *self, const Node *call, GError **error)
     return refuse_use (field->name, error);
   if (field->kind == FIELD_ERROR && value->kind != NODE_TEXT)
     {
-      /* Whether there is one. */
+      /* Whether runs with an error are wanted, or those without. */
       gboolean none = value->kind == NODE_NULL || value->kind == NODE_FALSE;
 
       if (!none && value->kind != NODE_TRUE)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What has changed beside runs, for those who look on: traces and projects that were deleted, and feedback.
- * Each has a number of the same sequence as the changes of runs. Old notices are forgotten. */
+/* Changes other than those of runs, for the pages that are open: deleted traces and projects, and
+ * feedback. Each has a number of the same sequence as the changes of runs. Old notices are
+ * forgotten. */
 
 #pragma once
 
@@ -9,7 +10,7 @@
 
 G_BEGIN_DECLS
 
-/* Who asks for what is newer than so many changes ago may miss a notice. */
+/* A reader that is this many changes behind may miss a notice. */
 #define NOTICE_WINDOW 5000
 
 typedef enum

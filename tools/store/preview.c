@@ -9,7 +9,7 @@
 #include "tools/store/json-view.h"
 #include "tools/store/preview.h"
 
-/* A text is looked for so deep. */
+/* How many levels deep a text is looked for. */
 #define MAX_DEPTH 12
 
 /* Bytes of JSON that become a line, if no text is found: more than a line has. */
@@ -56,7 +56,7 @@ static const char *const names[] = { "messages", "input",    "inputs",  "questio
 
 static char *find_text (JsonView *view, const char *value, guint depth);
 
-/* The last message counts; of other arrays, too, the last element is the newest. */
+/* The last message counts. In other arrays, too, the newest element is the last one. */
 static char *
 find_in_array (JsonView *view, const char *array, guint depth)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a list shows of the long texts of a run, in one line each. It is made when the run is written, so that
- * a list reads nothing that is long. */
+/* The lines by which lists show the long texts of a run. They are made when the run is written, so
+ * that a list reads no long text. */
 
 #pragma once
 

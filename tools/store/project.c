@@ -67,7 +67,8 @@ project_ensure (Store *store, const char *name, const char *id, gint64 *seq, GEr
   if (*seq == 0 && (id == NULL || name != NULL) &&
       !find_by_name (store, name != NULL && *name != '\0' ? name : PROJECT_DEFAULT, seq, error))
     return FALSE;
-  /* A project that was made elsewhere, and is known by its id only, is called by that. */
+  /* A project that was made elsewhere, and of which only the id is known, gets the id as its
+   * name. */
   if (*seq == 0 &&
       !insert_project (store, id != NULL ? &parsed : NULL,
                        name != NULL && *name != '\0' ? name : key, NULL, NULL, seq, error))

@@ -113,7 +113,7 @@ delete_all (Store *store,
   return TRUE;
 }
 
-/* Tells those who look on. */
+/* Writes a notice for the pages that are open. */
 static gboolean
 tell_removed (Store *store, NoticeKind kind, const LsobsId *id, GError **error)
 {

@@ -65,7 +65,7 @@ find_usage (Run *run)
 
   json_view_init (&view, "", 0);
   memset (&run->usage, 0, sizeof run->usage);
-  /* A run that calls another one may repeat what that one says. */
+  /* A run that calls another run may repeat the usage of that run. */
   if (strcmp (run->run_type, "llm") != 0 && strcmp (run->run_type, "embedding") != 0)
     return;
   if (run->extra != NULL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the long texts of a run say in few words: usage, first token, conversation. */
+/* The facts in the long texts of a run: usage, first token, conversation. */
 
 #pragma once
 

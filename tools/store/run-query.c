@@ -183,7 +183,7 @@ make_conditions (Store *store, const RunQuery *query, GError **error)
 {
   g_autoptr (FilterSql) sql = filter_sql_new ();
 
-  /* Runs that are named are few. */
+  /* A query names only a few runs by their ids. */
   sql->is_rare = query->ids != NULL;
   if (query->filter != NULL && !filter_compile (store, sql, query->filter, "r", error))
     return NULL;
@@ -248,7 +248,7 @@ run_query (Store *store, const RunQuery *query, char **cursor, GError **error)
   if (conditions == NULL)
     return NULL;
   no_index = conditions->is_rare ? "+" : "";
-  /* What is long is read for the rows that are returned only. */
+  /* Long texts are read only for the rows that are returned. */
   text = g_strdup_printf ("SELECT " RUN_COLUMNS "%s FROM (SELECT r.* FROM runs AS r WHERE %s"
                           " ORDER BY %sr.start_time%s, r.seq%s LIMIT ?) AS r%s"
                           " ORDER BY r.start_time%s, r.seq%s",
@@ -259,7 +259,7 @@ run_query (Store *store, const RunQuery *query, char **cursor, GError **error)
   statement = prepare (store, text, error);
   if (statement == NULL)
     return NULL;
-  /* One more shows whether there is another page. */
+  /* One run more than the limit shows whether there is another page. */
   database_bind (statement, filter_sql_bind (conditions, statement, 1), "i",
                  (gint64) query->limit + 1);
   runs = read_rows (store, statement, query->whole, error);

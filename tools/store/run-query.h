@@ -50,8 +50,8 @@ typedef struct
  * @cursor: (out) (transfer full) (nullable): for the next page; NULL if this is the last one */
 GPtrArray *run_query (Store *store, const RunQuery *query, char **cursor, GError **error);
 
-/* The same with those that have failed first, and the others behind them. query.has_error has no say. A cursor
- * is one of this function then. */
+/* The same with those that have failed first, and the others behind them. query.has_error is
+ * ignored. A cursor must be one that this function has returned. */
 GPtrArray *run_query_errors_first (Store *store,
                                    const RunQuery *query,
                                    char **cursor,

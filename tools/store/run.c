@@ -17,7 +17,7 @@
  * come. A run that changes adds the difference to its parent, which adds it to its own, and so on up to
  * a run that has not come. When that one comes, it finds the runs below it by their parent. */
 
-/* So many runs above a run are told of a change; a trace is never so deep. */
+/* A change of a run reaches this many runs above it at most. No trace is so deep. */
 #define MAX_DEPTH 2000
 
 const char *
@@ -176,8 +176,8 @@ merge_extra (char **field, const char *value, gboolean replaces)
   *field = g_strndup (out.data, out.len);
 }
 
-/* What the run is called, and where it belongs. Before the create, this is made up as well as the
- * updates allow; after it, it stays. */
+/* Sets the name of the run, and its place in the trace. Until the create comes, they are derived
+ * from the updates. After it, they stay. */
 static gboolean
 take_identity (Store *store, Run *run, const Change *change, gboolean is_new, GError **error)
 {
@@ -357,7 +357,7 @@ tell_parents (Store *store,
       database_bind (statement, 9, "i", store_take_change (store));
       result = database_step (database, statement, error);
       goes_on = result == SQLITE_ROW && database_column_id (statement, 0, &next);
-      /* A statement that returns rows is done only at its end. */
+      /* A statement that returns rows has done its work only when it is at its end. */
       if (result == SQLITE_ROW)
         result = database_step (database, statement, error);
       sqlite3_reset (statement);
@@ -508,7 +508,7 @@ run_apply (Store *store, const Change *change, GError **error)
     return FALSE;
   if (before == NULL)
     run = new_run (change);
-  /* Both are needed: the sums and the index change by the difference. */
+  /* Both the old and the new run are needed: the sums and the index change by their difference. */
   else if (!find_run (store, &change->id, TRUE, &run, error) || run == NULL)
     return FALSE;
   if (!take_identity (store, run, change, before == NULL, error) ||

@@ -51,7 +51,7 @@ typedef struct
   char *tags;                   /* (owned) (nullable) JSON */
   char *dotted_order;           /* (owned) */
 
-  /* What is long, if it was asked for. */
+  /* Long texts, if the caller has asked for them. */
   char *error;             /* (owned) (nullable) */
   char *reference_example; /* (owned) (nullable) */
   char *inputs;            /* (owned) (nullable) JSON, as the next ones */

@@ -121,7 +121,7 @@ make_search_index (Database *database, GError **error)
          search_text_index_all (database, error);
 }
 
-/* What was sent on, and where to: see sent.h. */
+/* The marks of runs and feedback that were sent on to other services: see sent.h. */
 static gboolean
 make_sent (Database *database, GError **error)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a search finds: the words of names, inputs, outputs, errors, tags and metadata. The index has no
- * copy of them: to take a run out of it, its texts are made again from what is stored. */
+/* The index for searches: the words of names, inputs, outputs, errors, tags and metadata. The index
+ * has no copy of the texts. To remove a run, its texts are made again from the stored run. */
 
 #pragma once
 
@@ -9,8 +9,8 @@
 
 G_BEGIN_DECLS
 
-/* What is behind so many bytes of the inputs, the outputs or the error is not found. Tags and metadata
- * are whole, as filters look for them in the index first. */
+/* Words after this many bytes of the inputs, the outputs or the error are not found. Tags and
+ * metadata are whole, as filters look for them in the index first. */
 #define SEARCH_TEXT_MAX (256 * 1024)
 
 /* The parts of a run that a search looks at, each of which may be NULL. JSON is sanitized. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What was sent on to other services: so it is not sent twice. A mark is that of a run, or of feedback, for
- * one target. It goes with the run. */
+/* Marks what was sent on to other services, so that nothing is sent twice. A mark belongs to a run,
+ * or to feedback, and to one target. It is deleted together with the run. */
 
 #pragma once
 

@@ -222,8 +222,9 @@ store_end_part (Store *self, gboolean keep, GError **error)
          database_run (self->database, error, "RELEASE part", "");
 }
 
-/* Brings into the file of the database what others let it, and with that to the disk.
- * @done: (out): whether that is all of it: a reader keeps in the log what it has not read */
+/* Copies the log into the file of the database, as far as other processes allow that, and syncs the
+ * file to the disk.
+ * @done: (out): whether all of the log was copied: pages that a reader still needs stay in it */
 static gboolean
 checkpoint (Store *self, gboolean *done, GError **error)
 {
@@ -235,7 +236,8 @@ checkpoint (Store *self, gboolean *done, GError **error)
     return FALSE;
   result = database_step (self->database, statement, error);
   if (result == SQLITE_ROW)
-    /* Whether it was kept off, the pages in the log, and how many of them the file has. */
+    /* The row has: whether another process has prevented it, the pages in the log, and how many of
+     * them were copied. */
     *done = sqlite3_column_int (statement, 0) == 0 &&
             sqlite3_column_int (statement, 1) == sqlite3_column_int (statement, 2);
   sqlite3_reset (statement);

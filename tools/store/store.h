@@ -33,7 +33,7 @@ Store *store_open (const char *path, DatabaseMode mode, GError **error);
 void store_close (Store *self);
 Database *store_get_database (Store *self);
 
-/* All that writes has to be inside a transaction: it has all of its effects, or none. */
+/* All writes must be inside a transaction, which has all of its effects, or none. */
 gboolean store_begin (Store *self, GError **error);
 /* If it fails, the transaction is rolled back. */
 gboolean store_commit (Store *self, GError **error);

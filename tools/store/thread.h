@@ -20,7 +20,7 @@ typedef struct
   char *output; /* (owned) (nullable) a line of the last one */
 } Thread;
 
-/* Returns: (transfer full) (nullable) (element-type Thread): the one that had a trace last first
+/* Returns: (transfer full) (nullable) (element-type Thread): the thread with the newest trace first
  * @project: its seq
  * @begin: (nullable): where the page begins, as @cursor has said
  * @cursor: (out) (transfer full) (nullable): NULL if this is the last page */

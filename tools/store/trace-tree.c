@@ -122,7 +122,8 @@ place (Places *self, guint top, GPtrArray *result)
       g_ptr_array_add (result, node);
       g_array_append_val (stack, at);
       at = self->first[at];
-      /* The next one beside it, or beside one above it; none that has its place, as in a circle. */
+      /* The next node is a sibling of this one, or of one above it. A node that has its place
+       * already, as in a circle, is skipped. */
       while (stack->len > 0 && (at < 0 || self->done[at]))
         {
           if (at >= 0)
@@ -157,7 +158,7 @@ trace_tree_load (Store *store, const LsobsId *trace_id, GError **error)
   for (guint i = 0; i < nodes->len; i++)
     if (places.parent[i] < 0)
       place (&places, i, result);
-  /* Runs that are above themselves. */
+  /* The runs that are left are in circles. */
   for (guint i = 0; i < nodes->len; i++)
     if (!places.done[i])
       place (&places, i, result);

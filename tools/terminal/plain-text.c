@@ -5,7 +5,8 @@
 
 #include "tools/terminal/plain-text.h"
 
-/* Marks on one letter, such as accents, that are left: more of them paint over the lines above and below. */
+/* The number of marks, such as accents, that one letter keeps: more of them paint over the lines
+ * above and below. */
 #define MAX_MARKS 4
 
 #define REPLACEMENT 0xfffd
@@ -44,7 +45,8 @@ read_glyph (gunichar c, guint *n_marks)
   if (!is_printable (c))
     glyph.c = REPLACEMENT;
   if (c == 0xfe0e || c == 0xfe0f || c == 0x200d)
-    /* They choose among pictures for an emoji. Terminals do not agree on the width of the result. */
+    /* These characters choose among pictures for an emoji. Terminals do not agree on the width of
+     * the result. */
     return (Glyph){ 0, 0 };
   if (glyph.c != REPLACEMENT && g_unichar_iszerowidth (c))
     return ++*n_marks <= MAX_MARKS ? (Glyph){ c, 0 } : (Glyph){ 0, 0 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Text of anyone, made safe for a terminal, and measured in its columns. */
+/* Makes text from any source safe for a terminal, and measures it in columns. */
 
 #pragma once
 
@@ -19,10 +19,10 @@ guint plain_text_measure (const char *text);
  * Returns: the columns that were taken */
 guint plain_text_append (GString *out, const char *text, guint columns);
 
-/* The same with lines: those of the text, and those that are wider than @columns, which are broken. Several
- * spaces in a line stay.
+/* Appends a text line by line. Lines that are wider than @columns are broken, between words if
+ * possible. Several spaces in a line stay.
  * @indent: (nullable): is put before each line
- * @lines: how many are appended at most; if there are more, the last one says how many */
+ * @lines: how many are appended at most; if there are more, a line “…” follows */
 void plain_text_append_lines (GString *out,
                               const char *text,
                               const char *indent,

@@ -140,7 +140,8 @@ link_nodes (GPtrArray *runs, guint *root)
   return nodes;
 }
 
-/* A run on the way: what is left of its siblings, and the lines before them. */
+/* A level of the tree, on the way to the current run: the siblings that are still to come, and the
+ * lines that are drawn before them. */
 typedef struct
 {
   guint node;
@@ -153,8 +154,8 @@ clear_level (gpointer data)
   g_free (((Level *) data)->indent);
 }
 
-/* Appends a run, its siblings, and what is below them. What is deeper than @max_depth has a number in place
- * of lines. */
+/* Appends a run, its siblings, and what is below them. Runs that are deeper than @max_depth get the
+ * number of their level in place of lines. */
 static void
 append_lines (GArray *lines, GArray *nodes, guint first, guint max_depth)
 {
@@ -179,7 +180,7 @@ append_lines (GArray *lines, GArray *nodes, guint first, guint max_depth)
         }
       node = &g_array_index (nodes, Node, level->node);
       level->node = node->next;
-      /* Runs that are parents of each other come back to where they began. */
+      /* Runs that are parents of each other form a circle: each of them gets one line. */
       if (node->seen)
         continue;
       node->seen = TRUE;
@@ -305,7 +306,7 @@ measure (Layout *layout, const Screen *screen, GArray *lines)
     }
   for (guint column = 0; column < N_FIGURES; column++)
     {
-      /* Names need more room than what is less important than the time. */
+      /* Names get their room before figures that are less important than the time. */
       guint needed = MIN (label, column == FIGURE_DURATION ? MIN_LABEL : screen->columns / 2);
 
       if (layout->figures[column] > 0 && left >= needed + layout->figures[column] + GAP)

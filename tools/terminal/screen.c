@@ -55,7 +55,7 @@ screen_append (const Screen *self, GString *out, ScreenStyle style, const char *
   screen_append_style (self, out, SCREEN_PLAIN);
 }
 
-/* What stands for our own signs where the charset has none: one column each. */
+/* The replacements of our own signs for a charset that lacks them: one column each. */
 static const struct
 {
   gunichar sign;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What is printed to: a terminal, with its columns and colours, or a file. */
+/* The output: a terminal, with its columns and colours, or a file. */
 
 #pragma once
 
@@ -10,7 +10,7 @@
 
 G_BEGIN_DECLS
 
-/* The columns of what is no terminal and has none in COLUMNS. */
+/* The columns of an output that is no terminal, if COLUMNS does not set them. */
 #define SCREEN_COLUMNS 120
 
 typedef enum
@@ -31,7 +31,7 @@ typedef struct
 
 /* Colours are for terminals, unless NO_COLOR is set, or TERM is "dumb". */
 void screen_init (Screen *self, FILE *file);
-/* What is appended after this has a style, until SCREEN_PLAIN. */
+/* Begins a style for the text that follows. SCREEN_PLAIN ends it. */
 void screen_append_style (const Screen *self, GString *out, ScreenStyle style);
 /* Appends a text of our own in a style. */
 void screen_append (const Screen *self, GString *out, ScreenStyle style, const char *text);
