@@ -96,22 +96,30 @@ get_dispatcher (LsobsRun *self)
   return _lsobs_exporter_get_dispatcher (self->exporter);
 }
 
+/* As capture() does, for what is no text of a usual size. */
+static GBytes *
+capture_slowly (LsobsRun *self, JsonNode *node, GBytes *json, guint *string_bound)
+{
+  gsize max_bytes = (gsize) _lsobs_exporter_peek_settings (self->exporter)->values.max_queue_bytes;
+  LsobsCounters *counters = _lsobs_exporter_peek_counters (self->exporter);
+
+  if (json != NULL)
+    return _lsobs_capture_bytes (json, max_bytes, counters);
+  return _lsobs_capture_node_measuring (node, max_bytes, counters, string_bound);
+}
+
 /* @node, @json: (nullable): a payload, as a tree or as text
  * @string_bound: (out): see LsobsRecord
  * Returns: (transfer full) (nullable): its JSON text; the program may change @node after */
-static GBytes *
+static inline GBytes *
 capture (LsobsRun *self, JsonNode *node, GBytes *json, guint *string_bound)
 {
   gsize max_bytes = (gsize) _lsobs_exporter_peek_settings (self->exporter)->values.max_queue_bytes;
 
   *string_bound = 0;
-  if (json != NULL && g_bytes_get_size (json) <= max_bytes)
+  if (G_LIKELY (json != NULL && g_bytes_get_size (json) <= max_bytes))
     return g_bytes_ref (json);
-  if (json != NULL)
-    return _lsobs_capture_bytes (json, max_bytes, _lsobs_exporter_peek_counters (self->exporter));
-  return _lsobs_capture_node_measuring (node, max_bytes,
-                                        _lsobs_exporter_peek_counters (self->exporter),
-                                        string_bound);
+  return capture_slowly (self, node, json, string_bound);
 }
 
 /* @value: (nullable): %NULL stands for JSON's null
@@ -171,7 +179,7 @@ set_project (LsobsRunInfo *info, const char *project)
 
 /* Whether a run that has no parent in this process is sampled.
  * @trace_id: of its trace, by which the sampler decides */
-static gboolean
+static inline gboolean
 is_root_sampled (LsobsExporter *exporter, const LsobsRunStart *start, const LsobsId *trace_id)
 {
   LsobsSettings *settings = _lsobs_exporter_peek_settings (exporter);

@@ -163,7 +163,7 @@ _lsobs_dispatcher_set_notifier (LsobsDispatcher *self, LsobsNotifier *notifier)
 static gboolean
 refuse_forked (LsobsDispatcher *self, LsobsRecord *record)
 {
-  if (record->info->epoch == _lsobs_fork_epoch ())
+  if (G_LIKELY (record->info->epoch == _lsobs_fork_epoch ()))
     return FALSE;
   for (guint i = 0; i < self->destinations->len; i++)
     _lsobs_destination_refuse_forked (g_ptr_array_index (self->destinations, i));
@@ -171,19 +171,10 @@ refuse_forked (LsobsDispatcher *self, LsobsRecord *record)
   return TRUE;
 }
 
-/* Takes @record over. */
-void
-_lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record)
+/* Gives each destination a record of its own. */
+G_NO_INLINE static void
+push_to_all (LsobsDispatcher *self, LsobsRecord *record)
 {
-  if (refuse_forked (self, record))
-    return;
-  _lsobs_exit_watch ();
-  if (G_LIKELY (self->n_pipelines == 1))
-    {
-      _lsobs_worker_wake (self->pipelines[0]->worker,
-                          _lsobs_queue_push (self->pipelines[0]->queue, record));
-      return;
-    }
   _lsobs_run_info_ensure_progress (record->info, self->n_pipelines);
   if (record->awaited_run != NULL)
     _lsobs_run_info_ensure_progress (record->awaited_run, self->n_pipelines);
@@ -192,9 +183,27 @@ _lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record)
     {
       LsobsRecord *own = i == 0 ? record : _lsobs_record_copy (record);
 
-      _lsobs_worker_wake (self->pipelines[i]->worker,
-                          _lsobs_queue_push (self->pipelines[i]->queue, own));
+      _lsobs_worker_wake_after_push (self->pipelines[i]->worker,
+                                     _lsobs_queue_push (self->pipelines[i]->queue, own));
     }
+}
+
+/* Takes @record over. */
+void
+_lsobs_dispatcher_push (LsobsDispatcher *self, LsobsRecord *record)
+{
+  LsobsPipeline *first;
+
+  if (refuse_forked (self, record))
+    return;
+  _lsobs_exit_watch ();
+  if (G_UNLIKELY (self->n_pipelines != 1))
+    {
+      push_to_all (self, record);
+      return;
+    }
+  first = self->pipelines[0];
+  _lsobs_worker_wake_after_push (first->worker, _lsobs_queue_push (first->queue, record));
 }
 
 /* Whether no record is copied. */
@@ -214,7 +223,7 @@ _lsobs_dispatcher_end_plainly (LsobsDispatcher *self, LsobsRunInfo *info, LsobsR
   if (self->n_pipelines != 1 ||
       !_lsobs_queue_end_plainly (self->pipelines[0]->queue, info, end, &wake))
     return FALSE;
-  _lsobs_worker_wake (self->pipelines[0]->worker, wake);
+  _lsobs_worker_wake_after_push (self->pipelines[0]->worker, wake);
   return TRUE;
 }
 
@@ -227,7 +236,7 @@ _lsobs_dispatcher_push_end (LsobsDispatcher *self, LsobsRecord *end)
 
   if (self->n_pipelines == 1 && _lsobs_queue_end_waiting (self->pipelines[0]->queue, end, &wake))
     {
-      _lsobs_worker_wake (self->pipelines[0]->worker, wake);
+      _lsobs_worker_wake_after_push (self->pipelines[0]->worker, wake);
       _lsobs_record_clear (end);
       return;
     }
@@ -280,7 +289,7 @@ void
 _lsobs_dispatcher_wake (LsobsDispatcher *self, LsobsWakeup wake)
 {
   for (guint i = 0; i < self->n_pipelines; i++)
-    _lsobs_worker_wake (self->pipelines[i]->worker, wake);
+    _lsobs_worker_wake_after_push (self->pipelines[i]->worker, wake);
 }
 
 gboolean

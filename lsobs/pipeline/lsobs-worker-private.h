@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "lsobs/core/lsobs-lock-private.h"
 #include "lsobs/model/lsobs-run-store-private.h"
 #include "lsobs/pipeline/lsobs-queue-private.h"
 #include "lsobs/pipeline/lsobs-sender-private.h"
@@ -109,6 +110,15 @@ void _lsobs_worker_run_lingering (LsobsWorker *self);
 gboolean _lsobs_worker_await_room (LsobsWorker *self, gint64 deadline);
 gboolean _lsobs_worker_write_next (LsobsWorker *self);
 void _lsobs_worker_finish (LsobsWorker *self);
+
+/* Called when records were pushed, which mostly takes nothing: then no function is called. */
+static inline void
+_lsobs_worker_wake_after_push (LsobsWorker *self, LsobsWakeup wake)
+{
+  _lsobs_lock_check_none ();
+  if (G_UNLIKELY (wake != LSOBS_WAKEUP_NONE || g_atomic_int_get (&self->retry_at) != 0))
+    _lsobs_worker_wake (self, wake);
+}
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsWorker, _lsobs_worker_unref)
 
