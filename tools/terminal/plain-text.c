@@ -113,8 +113,7 @@ append_part (GString *out, const char *text, guint columns, gboolean is_line, co
       if (glyph.columns > columns - width || spaces > columns - width - glyph.columns)
         {
           *rest = at;
-          if (!is_line || word == NULL ||
-              (word_width <= columns / 2 && !word_fits (word, columns)))
+          if (!is_line || word == NULL || (word_width <= columns / 2 && !word_fits (word, columns)))
             return width;
           g_string_truncate (out, word_len);
           *rest = word;
