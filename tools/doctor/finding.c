@@ -267,8 +267,8 @@ append_narrow (GString *out, const Screen *screen, const Finding *finding)
 {
   g_autofree char *level =
       g_strdup_printf ("%s %s", levels[finding->level].sign, _ (levels[finding->level].title));
-  /* TRANSLATORS: %s: what was checked, such as “endpoint”; %s: what was found */
   g_autofree char *found =
+      /* TRANSLATORS: the first %s: what was checked, such as “endpoint”; the second one: what was found */
       g_strdup_printf (_ ("%s: %s"), _ (topics[finding->topic].title), finding->text);
   g_autofree char *text = g_strdup_printf ("%s %s", level, found);
   g_autoptr (GString) lines = g_string_new (NULL);

@@ -36,7 +36,7 @@ export function commandLine(command) {
 export function noTracesYet() {
     return emptyState('root', _('No traces yet'),
         h('p', {}, _('Run your program, and watch here what its agent does:')),
-        // Only the name of the program is in the language of the user.
+        // TRANSLATORS: stands for the name of a program in a command, so that it has no spaces
         commandLine(`lsobs run -- ${_('your-program')}`),
         h('p', {class: 'hint'},
             _('Use any program that traces to LangSmith. “lsobs serve” prints the variables that send its traces here.')));
