@@ -42,18 +42,22 @@ async function callModel(run, question) {
     const stream = await Lsobs.session_send_async(session, message, GLib.PRIORITY_DEFAULT, null);
     const lines = new Gio.DataInputStream({base_stream: stream});
     let answer = '';
-    for (;;) {
-        // eslint-disable-next-line no-await-in-loop
-        const [line] = await lines.read_line_async(GLib.PRIORITY_DEFAULT, null);
-        if (line === null)
-            return {answer};
-        if (message.status_code !== 200)
-            throw new Error(`the model refuses: ${line}`);
-        if (line.startsWith('data: {')) {
-            const text = JSON.parse(line.slice(6)).choices[0]?.delta?.content ?? '';
-            output.write_all(new TextEncoder().encode(text), null);
-            answer += text;
+    try {
+        for (;;) {
+            // eslint-disable-next-line no-await-in-loop
+            const [line] = await lines.read_line_async(GLib.PRIORITY_DEFAULT, null);
+            if (line === null)
+                return {answer};
+            if (message.status_code !== 200)
+                throw new Error(`the model refuses: ${line}`);
+            if (line.startsWith('data: {')) {
+                const text = JSON.parse(line.slice(6)).choices[0]?.delta?.content ?? '';
+                output.write_all(new TextEncoder().encode(text), null);
+                answer += text;
+            }
         }
+    } finally {
+        lines.close(null);
     }
 }
 
@@ -61,7 +65,7 @@ let status = 0;
 const question = programArgs[0] ?? 'How far is the moon?';
 try {
     await observer.run('model-call', {question}, run => callModel(run, question));
-    print('');
+    output.write_all(new TextEncoder().encode('\n'), null);
 } catch (error) {
     printerr(error.message);
     status = 1;

@@ -4,7 +4,8 @@
  * A ReAct agent: a model that may call a calculator and a clock, in a loop, until it answers. It
  * speaks the chat completions API of OpenAI, as do Ollama, llama.cpp and vLLM:
  *
- *   OPENAI_BASE_URL=http://localhost:11434/v1 OPENAI_MODEL=qwen3 react-agent --question "…"
+ *   cc -o react-agent *.c $(pkg-config --cflags --libs lsobs)
+ *   OPENAI_BASE_URL=http://localhost:11434/v1 OPENAI_MODEL=qwen3 ./react-agent --question "…"
  *
  * Without OPENAI_BASE_URL a scripted model answers, so that no network is needed.
  *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Sends one run to the service that the environment names. */
+#include <locale.h>
 #include <lsobs/lsobs.h>
 
 int
@@ -13,6 +14,7 @@ main (void)
   g_autoptr (JsonNode) answer = json_from_string ("{\"answer\": 42}", NULL);
   g_autoptr (LsobsRun) run = NULL;
 
+  setlocale (LC_ALL, "");
   if (observer == NULL)
     {
       g_printerr ("%s\n", error->message);

@@ -11,7 +11,7 @@
 /**
  * SECTION:lsobs-message-call
  * @title: Model calls with libsoup
- * @short_description: one line that traces the call of a model
+ * @short_description: trace the call of a model that libsoup sends
  *
  * Trace the call of a model with libsoup in two steps: add one line before you send the message,
  * and send it with a function of lsobs, which works as that of libsoup:
@@ -177,7 +177,8 @@ clear_call (SoupMessage *message)
  *   lsobs_run_push_thread_default(); without a current run, the run is the root of a trace
  *
  * Starts a run for the call of a model. The start time is the time of this call. Send @message with
- * lsobs_session_send() or a similar function, or pass the answer to lsobs_message_wrap_response().
+ * lsobs_session_send() or a similar function, or pass the answer to lsobs_message_wrap_response() or
+ * lsobs_message_take_response().
  *
  * The query and the user of the URL are not recorded. Of the headers, only the id that the service
  * gives to the request is recorded.
@@ -256,10 +257,10 @@ lsobs_message_wrap_response (SoupMessage *message, GInputStream *stream)
 /**
  * lsobs_message_take_response:
  * @message: a message that was sent
- * @bytes: (nullable): the whole answer, such as that of soup_session_send_and_read(), or %NULL if
- *   there is none
+ * @bytes: (transfer none) (nullable): the whole answer, such as that of
+ *   soup_session_send_and_read(), or %NULL if there is none
  *
- * Traces the whole answer, and ends the run. Does nothing if @message is not traced, or if its
+ * Traces the whole answer, and ends the run. The caller keeps its reference to @bytes. Does nothing if @message is not traced, or if its
  * answer was wrapped.
  *
  * Since: 0.1
@@ -282,9 +283,9 @@ lsobs_message_take_response (SoupMessage *message, GBytes *bytes)
 /**
  * lsobs_message_take_error:
  * @message: a message that was sent
- * @error: why there is no answer
+ * @error: (transfer none): why there is no answer
  *
- * Ends the run of a message that got no answer with an error. Does nothing if @message is not
+ * Ends the run of a message that got no answer with an error. The caller keeps @error. Does nothing if @message is not
  * traced.
  *
  * Since: 0.1

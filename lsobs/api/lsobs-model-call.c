@@ -46,8 +46,8 @@
  * size of the vectors are recorded.
  *
  * The metadata are the model, the provider, the parameters that are known not to be secrets, and
- * the member `metadata` of the request. The usage of the run has the tokens and costs that the
- * service reports. If a stream has no usage because the request did not ask for it, the metadata
+ * the member `metadata` of the request. The usage of the run has the tokens, and the costs if the model
+ * service reports them; otherwise LangSmith computes the costs, and other services need not. If a stream has no usage because the request did not ask for it, the metadata
  * `usage_missing` says so. The first part of a stream adds the event `new_token`.
  *
  * The run fails with the error message of the service, if there is one. It fails with `Cancelled`
@@ -67,6 +67,10 @@
  * request has more than 64 MiB, nothing of it is kept. The metadata `lsobs_cut_bytes` has the
  * number of bytes that are left out. %LSOBS_COUNTER_CUT_PAYLOADS counts such calls.
  *
+ * If the two halves of an escaped character beyond U+FFFF, such as `\ud83d` and `\ude00`, come in
+ * two events, two replacement characters (U+FFFD) are recorded, because half a character is not
+ * valid text. The program gets the bytes unchanged.
+ *
  * # Threads
  *
  * Any thread can use a call, but only one thread at a time.
@@ -77,8 +81,8 @@
 
 /* ... whose answer came, and was not handed over. */
 #define NOT_HANDED_OVER \
- "The answer was not handed to lsobs. Send the message with lsobs_session_send() or its like, or " \
- "hand the answer to lsobs_message_wrap_response()"
+ "The answer was not passed to lsobs. Send the message with lsobs_session_send() or its like, or " \
+ "pass the stream to lsobs_message_wrap_response(), or the whole answer to lsobs_message_take_response()"
 
 struct _LsobsModelCall
 {

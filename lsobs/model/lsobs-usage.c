@@ -34,8 +34,9 @@
  * `audio`, `reasoning`, `text`, `image`, `flex`, `flex_audio`, `flex_reasoning`, `priority`,
  * `priority_audio`, `priority_reasoning` and `over_200k`.
  *
- * Costs are in US dollars. The service computes them from the provider, the name of the model and
- * the tokens. Costs that the program sets take precedence.
+ * Costs are in US dollars. LangSmith computes them from the provider, the name of the model and
+ * the tokens; costs that the model service reports, or that the program sets, take precedence. “lsobs
+ * serve” computes no costs.
  *
  * Only one thread at a time may change a usage, while no other thread uses it.
  */
