@@ -549,6 +549,7 @@ test_spool (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *folder = g_build_filename (fixture->folder, "lost", NULL);
   g_autofree char *words = g_strdup_printf ("--spool='%s'", folder);
   g_autofree char *errors = NULL;
+  g_autofree char *refused = NULL;
 
   g_setenv ("LANGSMITH_API_KEY", "key", TRUE);
   {
@@ -564,6 +565,10 @@ test_spool (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_assert_true (lsobs_exporter_enqueue (exporter, event, NULL));
     lsobs_exporter_shutdown (exporter, TEST_TIMEOUT_MS, NULL, NULL);
   }
+  /* It is said why a file stays. */
+  test_server_push (server, "/runs", (TestAnswer){ .status = 422 });
+  g_assert_cmpint (forward (fixture, test_server_get_url (server), words, NULL, &refused), ==, 1);
+  g_assert_nonnull (strstr (refused, "LANGSMITH_PROJECT"));
   assert_said (fixture, test_server_get_url (server), words,
                "Files sent, and removed: 1; not taken, and kept: 0\n");
   g_assert_cmpint (forward (fixture, "http://127.0.0.1:1", "--spool=/x --again", NULL, &errors), ==,

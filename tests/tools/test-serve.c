@@ -741,7 +741,11 @@ test_help (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   static const char *const words[] = { "--help", "help", "serve --help", "help serve",
                                        "delete --help" };
   g_autofree char *version = NULL;
+  g_autofree char *none = NULL;
 
+  /* Before the first trace, there is no database. */
+  g_assert_cmpint (serve_run (fixture, "list", NULL, &none), ==, 1);
+  g_assert_nonnull (strstr (none, "There are no traces yet"));
   for (guint i = 0; i < G_N_ELEMENTS (words); i++)
     {
       g_autofree char *output = NULL;

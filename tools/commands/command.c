@@ -113,8 +113,16 @@ command_open_store (DatabaseMode mode)
   g_autofree char *fallback = store_dup_default_path ();
   const char *path = command_database != NULL ? command_database : fallback;
   g_autoptr (GError) error = NULL;
-  Store *store = store_open (path, mode, &error);
+  Store *store;
 
+  /* Before the first trace. */
+  if (mode == DATABASE_READ_ONLY && command_database == NULL &&
+      !g_file_test (path, G_FILE_TEST_EXISTS))
+    {
+      command_print_error (_ ("There are no traces yet: “lsobs run -- PROGRAM” makes some"));
+      return NULL;
+    }
+  store = store_open (path, mode, &error);
   if (store == NULL)
     command_print_error ("%s", error->message);
   return store;

@@ -389,7 +389,7 @@ forward_runs (Session *session, Choice *choice, Forwarder *forwarder)
   if (error != NULL)
     {
       command_fail (error);
-      command_print_error ("%s", _ ("Run the same command again to send the rest"));
+      command_print_error ("%s", _ ("Once this is solved, run the same command again to send the rest"));
       return COMMAND_FAILED;
     }
   return forwarder->count.n_refused > 0 ? COMMAND_FAILED : COMMAND_DONE;
@@ -483,7 +483,13 @@ forward_spool (Session *session, LsobsConfig *config)
     }
   if (replay.error != NULL)
     return command_fail (replay.error);
-  return replay.n_failed > 0 ? COMMAND_FAILED : COMMAND_DONE;
+  if (replay.n_failed == 0)
+    return COMMAND_DONE;
+  command_print_error ("%s", _ ("A file is kept if the service refuses it, or if it is for another "
+                                "address, workspace, project or key. Set LANGSMITH_ENDPOINT, "
+                                "LANGSMITH_WORKSPACE_ID, LANGSMITH_PROJECT and LANGSMITH_API_KEY "
+                                "as for the program that wrote it"));
+  return COMMAND_FAILED;
 }
 
 /* --- the command --- */
