@@ -7,6 +7,8 @@
 int
 main (void)
 {
+  setlocale (LC_ALL, "");
+
   g_autoptr (GError) error = NULL;
   g_autoptr (LsobsConfig) config = lsobs_config_new_from_environment (&error);
   g_autoptr (LsobsObserver) observer = config ? lsobs_observer_new (config, &error) : NULL;
@@ -14,7 +16,6 @@ main (void)
   g_autoptr (JsonNode) answer = json_from_string ("{\"answer\": 42}", NULL);
   g_autoptr (LsobsRun) run = NULL;
 
-  setlocale (LC_ALL, "");
   if (observer == NULL)
     {
       g_printerr ("%s\n", error->message);

@@ -61,7 +61,7 @@ find_problem (const char *url, GUri *uri, gboolean allow_plain_http)
     return _ ("it is not a URL");
   if (strcmp (g_uri_get_scheme (uri), "https") != 0 && strcmp (g_uri_get_scheme (uri), "http") != 0)
     /* TRANSLATORS: “it” is an API URL. */
-    return _ ("it must begin with https://");
+    return _ ("it must begin with https://, or on this machine with http://");
   if (g_uri_get_host (uri) == NULL || *g_uri_get_host (uri) == '\0')
     /* TRANSLATORS: “it” is an API URL. */
     return _ ("it has no host");

@@ -229,7 +229,7 @@ static const SettingRow setting_rows[] = {
     "warning", "not encrypted", "Use https" },
   { "endpoint/places",
     "LANGSMITH_TRACING=1\nLANGSMITH_RUNS_ENDPOINTS={\"https://a.example\":\"" KEY "\"}", "endpoint",
-    "ok", "1 place in LANGSMITH_RUNS_ENDPOINTS", NULL },
+    "ok", "1 replica in LANGSMITH_RUNS_ENDPOINTS", NULL },
   { "endpoint/bad-place",
     "LANGSMITH_TRACING=1\nLANGSMITH_RUNS_ENDPOINTS={\"https://a.example\":\"" KEY "\",\"b\":\"c\"}",
     "endpoint", "warning", "entry 2 is ignored", NULL },
@@ -834,6 +834,7 @@ test_places (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                        "\",\"%s\":\"" SERVICE_KEY "\"}",
                        test_server_get_url (other));
   g_autoptr (JsonNode) report = NULL;
+  g_autoptr (JsonNode) refused = NULL;
   JsonObject *finding;
 
   test_server_push (fixture->server, "/sessions", (TestAnswer) LIST);
@@ -843,6 +844,13 @@ test_places (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   finding = find (report, "access", "warning", test_server_get_url (other));
   g_assert_cmpstr (json_object_get_string_member (finding, "api_url"), ==,
                    test_server_get_url (other));
+  /* A key that is refused is in the list, not in a variable of its own. */
+  test_server_push (fixture->server, "/sessions", (TestAnswer){ .status = 401, .body = "{}" });
+  test_server_push (fixture->server, "/runs/batch", (TestAnswer){ .status = 401, .body = "{}" });
+  refused = run_json (fixture, variables, "");
+  finding = find (refused, "access", "failure", test_server_get_url (fixture->server));
+  g_assert_nonnull (
+      strstr (json_object_get_string_member (finding, "advice"), "LANGSMITH_RUNS_ENDPOINTS"));
 }
 
 static void

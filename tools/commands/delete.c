@@ -119,7 +119,7 @@ run (char **words)
     printf ("{\"traces\":%u,\"runs\":%u}\n", count.n_traces, count.n_runs);
   else
     /* TRANSLATORS: both %u are numbers */
-    g_print (_ ("Traces deleted: %u, with %u runs\n"), count.n_traces, count.n_runs);
+    g_print (_ ("Traces deleted: %u; runs deleted: %u\n"), count.n_traces, count.n_runs);
   return COMMAND_DONE;
 }
 

@@ -389,7 +389,8 @@ forward_runs (Session *session, Choice *choice, Forwarder *forwarder)
   if (error != NULL)
     {
       command_fail (error);
-      command_print_error ("%s", _ ("Once this is solved, run the same command again to send the rest"));
+      command_print_error ("%s",
+                           _ ("Once this is solved, run the same command again to send the rest"));
       return COMMAND_FAILED;
     }
   return forwarder->count.n_refused > 0 ? COMMAND_FAILED : COMMAND_DONE;

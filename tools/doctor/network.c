@@ -26,6 +26,7 @@ typedef struct
   const char *label;  /* (unowned) (nullable) the address, if there are several places */
   guint timeout;      /* s */
   char *token_advice; /* (owned) (nullable) */
+  gboolean is_replica;
 } PlaceData;
 
 /* Returns: (transfer none) (nullable) */
@@ -276,6 +277,8 @@ find_advice (PlaceData *place, JsonObject *step)
   /* The message says it. */
   if (strstr (get_text (step, "message"), "LANGSMITH_") != NULL)
     return NULL;
+  if (has_problem (step, "unauthorized") && place->is_replica)
+    return _ ("Correct the key of this address in LANGSMITH_RUNS_ENDPOINTS");
   if (has_problem (step, "unauthorized") && settings_is_loopback (place->url))
     {
       if (place->token_advice == NULL)
@@ -484,8 +487,13 @@ network_check (Report *report, LsobsConfig *config, guint timeout)
     {
       JsonObject *answer = json_array_get_object_element (places, i);
       const char *url = get_text (answer, "api_url");
-      PlaceData place = { report,  answer, url, json_array_get_length (places) > 1 ? url : NULL,
-                          timeout, NULL };
+      PlaceData place = { report,
+                          answer,
+                          url,
+                          json_array_get_length (places) > 1 ? url : NULL,
+                          timeout,
+                          NULL,
+                          lsobs_config_get_n_replicas (config) > 0 };
 
       check_place (&place);
       g_free (place.token_advice);

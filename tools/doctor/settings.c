@@ -191,7 +191,7 @@ settings_check_key (Report *report, LsobsConfig *config, gboolean was_on)
 
   if (config != NULL && lsobs_config_get_n_replicas (config) > 0)
     {
-      report_add (report, FINDING_KEY, FINDING_OK, _ ("Each place has its own"), NULL);
+      report_add (report, FINDING_KEY, FINDING_OK, _ ("Each replica has its own"), NULL);
       return;
     }
   if (variable != NULL)
@@ -342,9 +342,9 @@ settings_check_endpoint (Report *report, LsobsConfig *config)
   if (n > 0)
     {
       /* TRANSLATORS: a number, and a variable of the environment */
-      g_autofree char *text =
-          g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%u place in %s", "%u places in %s", n), n,
-                           variables_find ("runs-endpoints", NULL));
+      g_autofree char *text = g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%u replica in %s",
+                                                            "%u replicas in %s", n),
+                                               n, variables_find ("runs-endpoints", NULL));
       JsonObject *values = report_add (report, FINDING_ENDPOINT, FINDING_OK, text, NULL);
 
       json_object_set_int_member (values, "places", n);
