@@ -64,7 +64,7 @@ test_environment (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_nonnull (strstr (output, " intern.example,127.0.0.1,"));
   g_assert_null (strstr (output, " 0 "));
   g_assert_nonnull (strstr (output, "\n<>\n"));
-  g_assert_nonnull (strstr (errors, "no traces have come"));
+  g_assert_nonnull (strstr (errors, "has sent no traces"));
   g_assert_cmpint (g_subprocess_get_exit_status (process), ==, 7);
 }
 

@@ -6,7 +6,7 @@
 //       return await run.run('model', {}, askModel, {runType: 'llm'});
 //   });
 //
-// The whole of the C API stays as it is: a Json.Node is taken wherever an object is.
+// The whole of the C API stays as it is: what takes an object also takes a Json.Node.
 
 const {Gio, GLib, GObject, Json} = imports.gi;
 

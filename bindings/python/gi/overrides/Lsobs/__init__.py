@@ -6,7 +6,7 @@
             call.outputs = {'text': '42'}
         run.outputs = {'answer': 42}
 
-The whole of the C API stays as it is: a `Json.Node` is taken wherever a dict is.
+The whole of the C API stays as it is: what takes a dict also takes a `Json.Node`.
 """
 
 # Its functions for the end of the process are registered.
