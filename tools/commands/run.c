@@ -241,8 +241,10 @@ print_traces (Store *store, gint64 change, const GArray *own_changes, GError **e
     return FALSE;
   screen_init (&screen, stderr);
   if (ids->len == 0 && !as_json)
-    screen_print (stderr, _ ("lsobs: The program has sent no traces. It needs a client of LangSmith, and has to send "
-                             "what it traces before it ends\n"));
+    screen_print (
+        stderr,
+        _ ("lsobs: The program has sent no traces. It needs a client of LangSmith, and has to send "
+           "what it traces before it ends\n"));
   for (guint i = 0; i < MIN (ids->len, MAX_TRACES); i++)
     {
       g_autoptr (GString) out = g_string_new ("\n");
