@@ -439,7 +439,6 @@ test_delete_by_end (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
   g_autofree char *output = NULL;
   g_autofree char *errors = NULL;
-  g_autofree char *number = NULL;
 
   fill (fixture);
   g_free (run_lsobs (fixture, "delete ffff", 1, &errors));
@@ -450,11 +449,6 @@ test_delete_by_end (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_free (run_lsobs (fixture, "delete 00000001 --project=none", 1, NULL));
   output = run_lsobs (fixture, "delete --json 00000001 00000001", 0, NULL);
   g_assert_cmpstr (output, ==, "{\"traces\":1,\"runs\":3}\n");
-  /* A number alone may mean days: nothing is deleted. */
-  g_free (run_lsobs (fixture, "delete --older-than=7", 2, &number));
-  g_assert_nonnull (strstr (number, "a number with a unit"));
-  g_free (run_lsobs (fixture, "export --since=5", 1, NULL));
-  g_free (run_lsobs (fixture, "serve --max-age=7", 2, NULL));
   /* A database that is not there is not made. */
   g_free (fixture->database);
   fixture->database = g_build_filename (fixture->folder, "none.db", NULL);

@@ -97,7 +97,7 @@ run (char **words)
 
   if (*words == NULL && projects == NULL && older_than == NULL)
     return command_refuse (_ ("Nothing to delete: give ids of traces, --project or --older-than"));
-  if (older_than != NULL && !time_text_parse_age (older_than, &age))
+  if (older_than != NULL && !time_text_parse_duration (older_than, &age))
     /* TRANSLATORS: %s: what the user has written */
     return command_refuse (_ ("“%s” is not a time: write a number with a unit, such as 12h or 30d"),
                            older_than);

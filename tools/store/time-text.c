@@ -136,11 +136,3 @@ time_text_parse_duration (const char *text, gint64 *duration)
       }
   return FALSE;
 }
-
-gboolean
-time_text_parse_age (const char *text, gint64 *age)
-{
-  gsize len = strlen (text);
-
-  return time_text_parse_duration (text, age) && (*age == 0 || g_ascii_isalpha (text[len - 1]));
-}

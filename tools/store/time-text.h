@@ -18,8 +18,5 @@ gboolean time_text_parse (const char *text, gsize len, gint64 *time);
 /* Reads "1.5", "1.5s", "200ms", "3m", "2h", "7d". A number alone is seconds.
  * @duration: (out): µs */
 gboolean time_text_parse_duration (const char *text, gint64 *duration);
-/* The same for what a user writes: a number needs a unit, as "7" may mean days. "0" needs none.
- * @age: (out): µs */
-gboolean time_text_parse_age (const char *text, gint64 *age);
 
 G_END_DECLS

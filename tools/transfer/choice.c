@@ -72,7 +72,7 @@ read_since (const char *text, gint64 *since, GError **error)
   *since = TIME_NONE;
   if (text == NULL || time_text_parse (text, strlen (text), since))
     return TRUE;
-  if (time_text_parse_age (text, &duration))
+  if (time_text_parse_duration (text, &duration))
     {
       *since = MAX (g_get_real_time () - duration, 0);
       return TRUE;
