@@ -157,6 +157,7 @@ test_refused (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     { "eq(start_time, 'yesterday')", "start_time" },
     { "gt(latency, 'long')", "latency" },
     { "gt(latency, null)", "latency" },
+    { "gt(latency, '2')", "latency" },
     { "eq(id, 'x')", "id" },
     { "has(name, 'a')", "name" },
     { "has(metadata, '[1]')", "metadata" },

@@ -729,6 +729,8 @@ test_troubles (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_fails (fixture, 2, "serve --port=70000", "65535");
   assert_fails (fixture, 2, "serve --max-size=1X", "1X");
   assert_fails (fixture, 2, "serve --max-age=soon", "soon");
+  assert_fails (fixture, 2, "serve --max-age=7", "“7” is not a time");
+  assert_fails (fixture, 2, "serve --max-age=00", "“00” is not a time");
   assert_fails (fixture, 2, "serve more", "more");
   assert_fails (fixture, 2, "serve --unknown", "--unknown");
   assert_fails (fixture, 2, "unknown", "unknown");
@@ -850,6 +852,7 @@ test_delete (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *again = NULL;
   g_autofree char *project = NULL;
   g_autofree char *old = NULL;
+  g_autofree char *bare = NULL;
   g_autofree char *output = NULL;
 
   serve_start (fixture, NULL, NULL);
@@ -862,12 +865,16 @@ test_delete (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
   one = g_strdup_printf ("delete --database='%s' " RUN_1, fixture->database);
   project = g_strdup_printf ("delete --json --database='%s' --project=p2", fixture->database);
-  old = g_strdup_printf ("delete --database='%s' --older-than=0", fixture->database);
+  old = g_strdup_printf ("delete --database='%s' --older-than=0s", fixture->database);
   g_assert_cmpint (serve_run (fixture, one, NULL, NULL), ==, 0);
   assert_fails (fixture, 1, one, RUN_1);
   g_assert_cmpint (serve_run (fixture, project, &output, NULL), ==, 0);
   g_assert_cmpstr (output, ==, "{\"traces\":1,\"runs\":1}\n");
   assert_fails (fixture, 1, project, "p2");
+  /* A number without a unit deletes nothing. */
+  bare = g_strdup_printf ("delete --database='%s' --older-than=0", fixture->database);
+  assert_fails (fixture, 2, bare, "“0” is not a time");
+  g_assert_cmpint (count (fixture, "SELECT count(*) FROM runs"), ==, 1);
   g_assert_cmpint (serve_run (fixture, old, NULL, NULL), ==, 0);
   g_assert_cmpint (count (fixture, "SELECT count(*) FROM runs"), ==, 0);
   again = g_strdup_printf ("delete --database='%s'", fixture->database);

@@ -429,6 +429,7 @@ test_choice (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     { TEST_LEAF, 3 },          { "0004 0001", 4 },
     { "--search=nowhere", 0 },
   };
+  g_autofree char *errors = NULL;
 
   fill_database (fixture);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -442,6 +443,8 @@ test_choice (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       g_assert_cmpuint (n, ==, cases[i].n_runs);
     }
   g_assert_cmpint (run (fixture, "export -d '@D' --since=soon", NULL, NULL), ==, 1);
+  g_assert_cmpint (run (fixture, "export -d '@D' --since=5", NULL, &errors), ==, 1);
+  g_assert_nonnull (strstr (errors, "“5” is not a time"));
   g_assert_cmpint (run (fixture, "export -d '@D' --project=no", NULL, NULL), ==, 1);
 }
 

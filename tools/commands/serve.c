@@ -77,7 +77,9 @@ read_limits (WorkerLimits *limits)
       command_print_error (_ ("“%s” is not a size: write it as 500M or 2G"), max_size);
       return FALSE;
     }
-  if (!time_text_parse_duration (max_age != NULL ? max_age : "30d", &limits->max_age))
+  if (max_age != NULL && strcmp (max_age, "0") == 0)
+    limits->max_age = 0;
+  else if (!time_text_parse_duration (max_age != NULL ? max_age : "30d", &limits->max_age))
     {
       /* TRANSLATORS: %s: what the user has written */
       command_print_error (_ ("“%s” is not a time: write a number with a unit, such as 12h or 30d"),

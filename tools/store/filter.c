@@ -549,6 +549,18 @@ append_field (Compiler *self, const Field *field)
   g_string_append (self->out->sql, at);
 }
 
+/* A number is in seconds, as in LangSmith; a text has a unit. */
+static gboolean
+read_duration (const Node *value, gint64 *duration)
+{
+  g_autofree char *seconds = NULL;
+
+  if (value->kind == NODE_NUMBER)
+    seconds = g_strconcat (value->text, "s", NULL);
+  return (value->kind == NODE_NUMBER || value->kind == NODE_TEXT) &&
+         time_text_parse_duration (seconds != NULL ? seconds : value->text, duration);
+}
+
 static gboolean
 add_comparison_value (Compiler *self, const Field *field, const Node *value)
 {
@@ -577,8 +589,7 @@ add_comparison_value (Compiler *self, const Field *field, const Node *value)
       filter_sql_add_int (self->out, number);
       return TRUE;
     case FIELD_DURATION:
-      if ((value->kind != NODE_TEXT && value->kind != NODE_NUMBER) ||
-          !time_text_parse_duration (value->text, &number))
+      if (!read_duration (value, &number))
         return FALSE;
       filter_sql_add_int (self->out, number);
       return TRUE;

@@ -121,8 +121,8 @@ time_text_parse_duration (const char *text, gint64 *duration)
   {
     const char *name;
     double seconds;
-  } units[] = { { "", 1 },   { "s", 1 },    { "ms", 0.001 }, { "us", 0.000001 },
-                { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
+  } units[] = { { "s", 1 },  { "ms", 0.001 }, { "us", 0.000001 },
+                { "m", 60 }, { "h", 3600 },   { "d", 86400 } };
   char *end;
   double number = g_ascii_strtod (text, &end);
 

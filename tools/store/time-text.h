@@ -15,7 +15,8 @@ G_BEGIN_DECLS
  * @time: (out): µs since 1970 */
 gboolean time_text_parse (const char *text, gsize len, gint64 *time);
 
-/* Reads "1.5", "1.5s", "200ms", "3m", "2h", "7d". A number alone is seconds.
+/* Reads "1.5s", "200us", "200ms", "3m", "2h", "7d". A number without a unit is refused, as "7" may mean days
+ * to one person and seconds to another.
  * @duration: (out): µs */
 gboolean time_text_parse_duration (const char *text, gint64 *duration);
 
