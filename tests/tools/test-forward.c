@@ -490,7 +490,8 @@ test_unauthorized (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_setenv ("LANGSMITH_API_KEY", "secret-key-of-the-test", TRUE);
   test_server_push (server, "/runs", (TestAnswer){ .status = 401, .repeat = -1 });
   g_assert_cmpint (forward (fixture, test_server_get_url (server), "", NULL, &errors), ==, 1);
-  g_assert_nonnull (strstr (errors, "the same command again"));
+  g_assert_nonnull (strstr (errors, "Correct the key, and run the command again"));
+  g_assert_null (strstr (errors, "the same command"));
   g_assert_null (strstr (errors, "secret-key"));
 }
 
@@ -549,7 +550,6 @@ test_spool (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *folder = g_build_filename (fixture->folder, "lost", NULL);
   g_autofree char *words = g_strdup_printf ("--spool='%s'", folder);
   g_autofree char *errors = NULL;
-  g_autofree char *refused = NULL;
 
   g_setenv ("LANGSMITH_API_KEY", "key", TRUE);
   {
@@ -565,14 +565,71 @@ test_spool (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_assert_true (lsobs_exporter_enqueue (exporter, event, NULL));
     lsobs_exporter_shutdown (exporter, TEST_TIMEOUT_MS, NULL, NULL);
   }
-  /* It is said why a file stays. */
-  test_server_push (server, "/runs", (TestAnswer){ .status = 422 });
-  g_assert_cmpint (forward (fixture, test_server_get_url (server), words, NULL, &refused), ==, 1);
-  g_assert_nonnull (strstr (refused, "LANGSMITH_PROJECT"));
   assert_said (fixture, test_server_get_url (server), words,
                "Files sent, and removed: 1; not taken, and kept: 0\n");
   g_assert_cmpint (forward (fixture, "http://127.0.0.1:1", "--spool=/x --again", NULL, &errors), ==,
                    2);
+}
+
+/* Makes files in the spool of a project, as their service is away. */
+static void
+spool_runs (const char *folder, const char *url, const char *project, guint n_files)
+{
+  for (guint i = 0; i < n_files; i++)
+    {
+      g_autoptr (LsobsConfig) config = lsobs_config_new ("key", project);
+      g_autoptr (LsobsExporter) exporter = NULL;
+      g_autoptr (LsobsRunEvent) event =
+          lsobs_run_event_new_start (TEST_ROOT, NULL, "spooled", LSOBS_RUN_TYPE_TOOL, NULL);
+
+      lsobs_config_set_api_url (config, url);
+      lsobs_config_set_spool_dir (config, folder);
+      exporter = lsobs_exporter_new (config, NULL, NULL);
+      g_assert_true (lsobs_exporter_enqueue (exporter, event, NULL));
+      lsobs_exporter_shutdown (exporter, 0, NULL, NULL);
+    }
+}
+
+/* The files of others stay, and the command says how to send them. */
+static void
+test_spool_of_other (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestServer) server = test_server_new ();
+  g_autofree char *folder = g_build_filename (fixture->folder, "spool", NULL);
+  g_autofree char *words = g_strdup_printf ("--spool='%s'", folder);
+  const char *url = test_server_get_url (server);
+  g_autofree char *output = NULL;
+  g_autofree char *errors = NULL;
+
+  g_setenv ("LANGSMITH_API_KEY", "key", TRUE);
+  g_setenv ("LANGSMITH_PROJECT", "mine", TRUE);
+  spool_runs (folder, url, "other", 2);
+  g_assert_cmpint (forward (fixture, url, words, &output, &errors), ==, 1);
+  g_assert_cmpstr (output, ==, "Files sent, and removed: 0; not taken, and kept: 2\n");
+  g_assert_nonnull (strstr (errors, "2 files are for another address, workspace, project or key"));
+  g_assert_nonnull (strstr (errors, "LANGSMITH_PROJECT"));
+  g_setenv ("LANGSMITH_PROJECT", "other", TRUE);
+  assert_said (fixture, url, words, "Files sent, and removed: 2; not taken, and kept: 0\n");
+  g_unsetenv ("LANGSMITH_PROJECT");
+}
+
+/* If the service takes nothing, all files are counted, not only the one that was tried. */
+static void
+test_spool_refused (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (TestServer) server = test_server_new ();
+  g_autofree char *folder = g_build_filename (fixture->folder, "spool", NULL);
+  g_autofree char *words = g_strdup_printf ("--spool='%s'", folder);
+  const char *url = test_server_get_url (server);
+  g_autofree char *output = NULL;
+  g_autofree char *errors = NULL;
+
+  g_setenv ("LANGSMITH_API_KEY", "key", TRUE);
+  test_server_push (server, "/runs", (TestAnswer){ .status = 401, .repeat = -1 });
+  spool_runs (folder, url, "default", 3);
+  g_assert_cmpint (forward (fixture, url, words, &output, &errors), ==, 1);
+  g_assert_cmpstr (output, ==, "Files sent, and removed: 0; not taken, and kept: 3\n");
+  g_assert_nonnull (strstr (errors, "Correct the key, and run the command again"));
 }
 
 #define ADD(path, data, func) \
@@ -597,5 +654,7 @@ main (int argc, char **argv)
   ADD ("/forward/killed", GINT_TO_POINTER (SIGKILL), test_interrupted);
   ADD ("/forward/stopped", GINT_TO_POINTER (SIGINT), test_interrupted);
   ADD ("/forward/spool", NULL, test_spool);
+  ADD ("/forward/spool/other", NULL, test_spool_of_other);
+  ADD ("/forward/spool/refused", NULL, test_spool_refused);
   return g_test_run ();
 }

@@ -28,6 +28,7 @@
 #include "tools/terminal/screen.h"
 #include "tools/transfer/choice.h"
 #include "tools/transfer/forwarder.h"
+#include "tools/transfer/kept-files.h"
 
 /* How many runs and pieces of feedback are sent per second to a service on another machine. */
 #define RATE 200
@@ -320,6 +321,20 @@ hang_up_cb (gpointer data)
   return stop (data, SIGHUP);
 }
 
+/* Prints why nothing more could be sent, and what to do. @error: (transfer full) */
+static int
+end_failed (GError *error)
+{
+  gboolean about_key = g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_UNAUTHORIZED) ||
+                       g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_NO_KEY);
+
+  command_fail (error);
+  command_print_error ("%s",
+                       about_key ? _ ("Correct the key, and run the command again to send the rest")
+                                 : _ ("Run the same command again to send the rest"));
+  return COMMAND_FAILED;
+}
+
 static int
 end_stopped (Session *self)
 {
@@ -387,12 +402,7 @@ forward_runs (Session *session, Choice *choice, Forwarder *forwarder)
   if (session->signal != 0)
     return end_stopped (session);
   if (error != NULL)
-    {
-      command_fail (error);
-      command_print_error ("%s",
-                           _ ("Once this is solved, run the same command again to send the rest"));
-      return COMMAND_FAILED;
-    }
+    return end_failed (error);
   return forwarder->count.n_refused > 0 ? COMMAND_FAILED : COMMAND_DONE;
 }
 
@@ -457,12 +467,28 @@ replayed_cb (GObject *object, GAsyncResult *result, gpointer data)
   replay->done = TRUE;
 }
 
+/* Says why files of a spool were not sent. */
+static void
+tell_other (guint n_files)
+{
+  command_print_error (
+      g_dngettext (GETTEXT_PACKAGE, "%u file is for another address, workspace, project or key: set "
+                "LANGSMITH_ENDPOINT, LANGSMITH_WORKSPACE_ID, LANGSMITH_PROJECT and "
+                "LANGSMITH_API_KEY as for the program that has written it",
+                "%u files are for another address, workspace, project or key: set "
+                "LANGSMITH_ENDPOINT, LANGSMITH_WORKSPACE_ID, LANGSMITH_PROJECT and "
+                "LANGSMITH_API_KEY as for the program that has written them",
+                n_files),
+      n_files);
+}
+
 static int
 forward_spool (Session *session, LsobsConfig *config)
 {
   g_autoptr (LsobsClient) client = NULL;
   GError *error = NULL;
   Replay replay = { 0 };
+  KeptFiles kept;
 
   client = lsobs_client_new (config, &error);
   if (client == NULL)
@@ -470,12 +496,16 @@ forward_spool (Session *session, LsobsConfig *config)
   lsobs_client_replay_async (client, spool, session->cancellable, replayed_cb, &replay);
   while (!replay.done)
     g_main_context_iteration (NULL, TRUE);
+  /* After an error, files were not tried: all of them are counted. */
+  kept_files_count (&kept, spool, replay.n_failed > 0 && replay.error == NULL ? config : NULL);
   if (as_json)
-    printf ("{\"files\":%u,\"failed\":%u}\n", replay.n_delivered, replay.n_failed);
+    printf ("{\"files\":%u,\"failed\":%u}\n", replay.n_delivered, kept.n_all);
   else
     /* TRANSLATORS: both %u are numbers of files */
     g_print (_ ("Files sent, and removed: %u; not taken, and kept: %u\n"), replay.n_delivered,
-             replay.n_failed);
+             kept.n_all);
+  if (kept.n_other > 0)
+    tell_other (kept.n_other);
   lsobs_transport_close (LSOBS_TRANSPORT (client));
   if (session->signal != 0)
     {
@@ -483,14 +513,8 @@ forward_spool (Session *session, LsobsConfig *config)
       return end_stopped (session);
     }
   if (replay.error != NULL)
-    return command_fail (replay.error);
-  if (replay.n_failed == 0)
-    return COMMAND_DONE;
-  command_print_error ("%s", _ ("A file is kept if the service refuses it, or if it is for another "
-                                "address, workspace, project or key. Set LANGSMITH_ENDPOINT, "
-                                "LANGSMITH_WORKSPACE_ID, LANGSMITH_PROJECT and LANGSMITH_API_KEY "
-                                "as for the program that wrote it"));
-  return COMMAND_FAILED;
+    return end_failed (replay.error);
+  return replay.n_failed > 0 ? COMMAND_FAILED : COMMAND_DONE;
 }
 
 /* --- the command --- */
