@@ -123,7 +123,7 @@ _lsobs_error_set_no_descriptors (GError **error)
 }
 
 static void
-set_pending_because (GError **error, gint64 waited_ms, guint64 n_pending, const char *reason)
+set_pending_because (GError **error, gint64 limit_ms, guint64 n_pending, const char *reason)
 {
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
                g_dngettext (GETTEXT_PACKAGE,
@@ -134,11 +134,11 @@ set_pending_because (GError **error, gint64 waited_ms, guint64 n_pending, const 
                             "Flushing took longer than %" PRId64 " ms; "
                             "%" PRIu64 " records are still to be sent: %s",
                             (gulong) MIN (n_pending, G_MAXULONG)),
-               waited_ms, n_pending, reason);
+               limit_ms, n_pending, reason);
 }
 
 static void
-set_pending (GError **error, gint64 waited_ms, guint64 n_pending)
+set_pending (GError **error, gint64 limit_ms, guint64 n_pending)
 {
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
                g_dngettext (GETTEXT_PACKAGE,
@@ -148,11 +148,11 @@ set_pending (GError **error, gint64 waited_ms, guint64 n_pending)
                             "Flushing took longer than %" PRId64 " ms; "
                             "%" PRIu64 " records are still to be sent",
                             (gulong) MIN (n_pending, G_MAXULONG)),
-               waited_ms, n_pending);
+               limit_ms, n_pending);
 }
 
 static void
-set_cut_off (GError **error, gint64 waited_ms, guint64 n_dropped)
+set_cut_off (GError **error, gint64 limit_ms, guint64 n_dropped)
 {
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
                g_dngettext (GETTEXT_PACKAGE,
@@ -162,11 +162,11 @@ set_cut_off (GError **error, gint64 waited_ms, guint64 n_dropped)
                             "Sending did not end within %" PRId64 " ms: %" PRIu64 " records lost; "
                             "see whether the service answers, or allow the shutdown more time",
                             (gulong) MIN (n_dropped, G_MAXULONG)),
-               waited_ms, n_dropped);
+               limit_ms, n_dropped);
 }
 
 static void
-set_cut_off_because (GError **error, gint64 waited_ms, guint64 n_dropped, const char *reason)
+set_cut_off_because (GError **error, gint64 limit_ms, guint64 n_dropped, const char *reason)
 {
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
                g_dngettext (GETTEXT_PACKAGE,
@@ -177,14 +177,16 @@ set_cut_off_because (GError **error, gint64 waited_ms, guint64 n_dropped, const 
                             "Sending did not end within %" PRId64 " ms: %" PRIu64
                             " records lost: %s",
                             (gulong) MIN (n_dropped, G_MAXULONG)),
-               waited_ms, n_dropped, reason);
+               limit_ms, n_dropped, reason);
 }
 
 /* Without pending records, the end of a shutdown has decided what became of them.
+ * @limit_ms: that was given, or how long it took if there was none
  * @reason: (nullable): the last error of the service */
 void
 _lsobs_flush_error_set_timeout (GError **error,
                                 gint64 waited_ms,
+                                gint64 limit_ms,
                                 guint64 n_pending,
                                 guint64 n_dropped,
                                 const char *reason)
@@ -192,20 +194,22 @@ _lsobs_flush_error_set_timeout (GError **error,
   if (error == NULL)
     return;
   if (n_pending > 0 && reason != NULL)
-    set_pending_because (error, waited_ms, n_pending, reason);
+    set_pending_because (error, limit_ms, n_pending, reason);
   else if (n_pending > 0)
-    set_pending (error, waited_ms, n_pending);
+    set_pending (error, limit_ms, n_pending);
   else if (reason != NULL)
-    set_cut_off_because (error, waited_ms, n_dropped, reason);
+    set_cut_off_because (error, limit_ms, n_dropped, reason);
   else
-    set_cut_off (error, waited_ms, n_dropped);
+    set_cut_off (error, limit_ms, n_dropped);
   set_numbers (*error, waited_ms, n_pending, n_dropped);
 }
 
-/* Lost records are not yet written to the directory of lost traces. */
+/* Lost records are not yet written to the directory of lost traces.
+ * @limit_ms: that was given, or how long it took if there was none */
 void
 _lsobs_flush_error_set_unwritten (GError **error,
                                   gint64 waited_ms,
+                                  gint64 limit_ms,
                                   guint64 n_pending,
                                   guint64 n_dropped)
 {
@@ -214,8 +218,39 @@ _lsobs_flush_error_set_unwritten (GError **error,
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT,
                _ ("Flushing took longer than %" PRId64 " ms; lost records are still to be written "
                   "to the directory of lost traces"),
-               waited_ms);
+               limit_ms);
   set_numbers (*error, waited_ms, n_pending, n_dropped);
+}
+
+/* Names each number of records that is not 0, such as "1 record lost, 2 records in the spool".
+ * Returns: (transfer full) */
+static char *
+make_list (guint64 n_dropped, guint64 n_pending, guint64 n_spooled)
+{
+  g_autofree char *dropped = g_strdup_printf (
+      g_dngettext (GETTEXT_PACKAGE, "%" PRIu64 " record lost", "%" PRIu64 " records lost",
+                   (gulong) MIN (n_dropped, G_MAXULONG)),
+      n_dropped);
+  g_autofree char *pending = g_strdup_printf (
+      g_dngettext (GETTEXT_PACKAGE, "%" PRIu64 " record still to be sent",
+                   "%" PRIu64 " records still to be sent", (gulong) MIN (n_pending, G_MAXULONG)),
+      n_pending);
+  g_autofree char *spooled = g_strdup_printf (
+      g_dngettext (GETTEXT_PACKAGE, "%" PRIu64 " record in the spool",
+                   "%" PRIu64 " records in the spool", (gulong) MIN (n_spooled, G_MAXULONG)),
+      n_spooled);
+  const char *parts[4];
+  guint n = 0;
+
+  if (n_dropped > 0)
+    parts[n++] = dropped;
+  if (n_pending > 0)
+    parts[n++] = pending;
+  if (n_spooled > 0)
+    parts[n++] = spooled;
+  parts[n] = NULL;
+  /* TRANSLATORS: between the parts of a list such as "1 record lost, 2 records in the spool" */
+  return g_strjoinv (_ (", "), (char **) parts);
 }
 
 void
@@ -223,20 +258,17 @@ _lsobs_flush_error_set_permanent (GError **error,
                                   gint64 waited_ms,
                                   guint64 n_pending,
                                   guint64 n_dropped,
+                                  guint64 n_spooled,
                                   const char *reason)
 {
+  g_autofree char *list = NULL;
+
   if (error == NULL)
     return;
-  g_set_error (
-      error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT,
-      g_dngettext (GETTEXT_PACKAGE,
-                   /* TRANSLATORS: the plural is that of what is lost; the text says why. */
-                   "Not everything could be delivered: %" PRIu64 " record lost, "
-                   "%" PRIu64 " kept: %s",
-                   "Not everything could be delivered: %" PRIu64 " records lost, "
-                   "%" PRIu64 " kept: %s",
-                   (gulong) MIN (n_dropped, G_MAXULONG)),
-      n_dropped, n_pending, reason);
+  list = make_list (n_dropped, n_pending, n_spooled);
+  g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT,
+               /* TRANSLATORS: a list such as "1 record lost, 2 records in the spool", and why */
+               _ ("Not everything could be delivered: %s: %s"), list, reason);
   set_numbers (*error, waited_ms, n_pending, n_dropped);
 }
 

@@ -341,6 +341,7 @@ typedef struct
 {
   gint64 began;    /* monotonic, µs */
   gint64 deadline; /* monotonic, µs */
+  gint64 limit;    /* ms: that was given, or negative for none */
   guint n_parts;
   PipelineFlush *parts; /* (owned) */
 } Flush;
@@ -364,14 +365,16 @@ list_pipelines (GPtrArray *dispatchers)
 
 /* The caller gives each part its waiter.
  * @dispatchers: (element-type LsobsDispatcher): the caller keeps them alive
- * @deadline: monotonic, µs */
+ * @deadline: monotonic, µs
+ * @limit: ms: that was given for all, or negative for none */
 static void
-flush_init (Flush *self, GPtrArray *dispatchers, gint64 deadline)
+flush_init (Flush *self, GPtrArray *dispatchers, gint64 deadline, gint64 limit)
 {
   g_autoptr (GPtrArray) pipelines = list_pipelines (dispatchers);
 
   self->began = g_get_monotonic_time ();
   self->deadline = deadline;
+  self->limit = limit;
   self->n_parts = pipelines->len;
   self->parts = g_new0 (PipelineFlush, self->n_parts);
   for (guint i = 0; i < self->n_parts; i++)
@@ -457,7 +460,10 @@ find_reason (Flush *self)
 static gboolean
 flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **error)
 {
-  gint64 waited_ms = (g_get_monotonic_time () - self->began) / 1000;
+  gint64 now = g_get_monotonic_time ();
+  gint64 waited_ms = (now - self->began) / 1000;
+  /* It is a little later than the deadline by now, which nobody has asked for. */
+  gint64 limit_ms = self->limit >= 0 && now >= self->deadline ? self->limit : waited_ms;
   LsobsPipeline *worst = NULL;
   LsobsPipeline *spooling = NULL;
   guint64 n_remaining = 0;
@@ -490,7 +496,7 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
     *stats = sum;
   if (!written)
     {
-      _lsobs_flush_error_set_unwritten (error, waited_ms, n_remaining, sum.runs_failed);
+      _lsobs_flush_error_set_unwritten (error, waited_ms, limit_ms, n_remaining, sum.runs_failed);
       return FALSE;
     }
   /* In the end, a service that was away may have taken everything. */
@@ -499,14 +505,15 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
       g_autofree char *problem =
           _lsobs_pipeline_dup_problem (worst, _ ("a record is larger than a request may be"));
 
-      _lsobs_flush_error_set_permanent (error, waited_ms, n_remaining, sum.runs_failed, problem);
+      _lsobs_flush_error_set_permanent (error, waited_ms, n_remaining, sum.runs_failed, sum.runs_spooled,
+                                        problem);
       return FALSE;
     }
   if (n_remaining + sum.runs_failed > 0)
     {
       g_autofree char *reason = find_reason (self);
 
-      _lsobs_flush_error_set_timeout (error, waited_ms, n_remaining, sum.runs_failed, reason);
+      _lsobs_flush_error_set_timeout (error, waited_ms, limit_ms, n_remaining, sum.runs_failed, reason);
       return FALSE;
     }
   if (spooling != NULL)
@@ -587,11 +594,13 @@ new_waiter (LsobsWorker *worker)
 
 /* Has the records that wait now leave at once.
  * @dispatchers: (element-type LsobsDispatcher)
+ * @deadline, @limit: as of flush_init ()
  * @tally: whether the report comes after a stop */
 static void
-flush_begin (Flush *self, GPtrArray *dispatchers, gint64 deadline, gboolean tally)
+flush_begin (
+    Flush *self, GPtrArray *dispatchers, gint64 deadline, gint64 limit, gboolean tally)
 {
-  flush_init (self, dispatchers, deadline);
+  flush_init (self, dispatchers, deadline, limit);
   for (guint i = 0; i < self->n_parts; i++)
     {
       PipelineFlush *part = &self->parts[i];
@@ -735,7 +744,7 @@ _lsobs_dispatcher_flush (GPtrArray *dispatchers,
 
   if (refuse_inside (dispatchers, stats, error))
     return FALSE;
-  flush_begin (&flush, dispatchers, get_deadline (timeout), FALSE);
+  flush_begin (&flush, dispatchers, get_deadline (timeout), timeout, FALSE);
   g_ptr_array_add (flushes, &flush);
   while (wait_once (flushes, G_MAXINT64))
     ;
@@ -972,7 +981,7 @@ _lsobs_dispatcher_flush_task (GPtrArray *dispatchers, gint64 timeout, GTask *tas
 
   data->epoch = _lsobs_fork_epoch ();
   data->dispatchers = g_ptr_array_ref (dispatchers);
-  flush_init (&data->flush, dispatchers, get_deadline (timeout));
+  flush_init (&data->flush, dispatchers, get_deadline (timeout), timeout);
   data->n_open = (int) data->flush.n_parts;
   for (guint i = 0; i < data->flush.n_parts; i++)
     data->flush.parts[i].waiter = _lsobs_flush_waiter_new (waiter_done_cb, task);
@@ -1079,7 +1088,7 @@ shutdown_begin (ShutdownState *self, GPtrArray *dispatchers, gint64 timeout)
       stops_any = stops_any || self->stops[i];
     }
   flush_begin (&self->flush, dispatchers, get_deadline (stops_any ? flush_time : timeout),
-               stops_any);
+               timeout, stops_any);
 }
 
 /* The waiting is over: begins to end all sending. Does not wait. */
@@ -1184,6 +1193,8 @@ _lsobs_dispatcher_shut_down_all (GPtrArray *dispatchers,
   gint64 began = g_get_monotonic_time ();
   g_autofree ShutdownState *shutdowns = g_new0 (ShutdownState, dispatchers->len);
   LsobsLeavingStop *leave = _lsobs_leaving_stop_new (leave_timeout);
+  gint64 waited_ms;
+  gint64 limit_ms;
   guint64 n_lost;
   gboolean done = TRUE;
 
@@ -1202,7 +1213,10 @@ _lsobs_dispatcher_shut_down_all (GPtrArray *dispatchers,
   n_lost = _lsobs_leaving_stop_end (leave);
   if (!done || n_lost == 0)
     return done;
-  _lsobs_flush_error_set_timeout (error, (g_get_monotonic_time () - began) / 1000, 0, n_lost, NULL);
+  waited_ms = (g_get_monotonic_time () - began) / 1000;
+  limit_ms = leave_timeout != NULL && *leave_timeout >= 0 ? MIN (waited_ms, *leave_timeout)
+                                                          : waited_ms;
+  _lsobs_flush_error_set_timeout (error, waited_ms, limit_ms, 0, n_lost, NULL);
   return FALSE;
 }
 

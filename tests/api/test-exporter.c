@@ -122,6 +122,8 @@ test_timeout (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
   g_assert_cmpint (lsobs_flush_error_get_waited (error), >=, 100);
   g_assert_cmpint (lsobs_flush_error_get_waited (error), <=, test_get_elapsed_ms (start));
+  /* The message has the time that was given, not that which it took to notice its end. */
+  g_assert_true (g_str_has_prefix (error->message, "Flushing took longer than 100 ms; "));
   g_assert_cmpint (test_get_elapsed_ms (start), <=, 100 + test_get_slack_ms ());
   g_assert_cmpuint (lsobs_flush_error_get_pending (error), ==, 7);
   g_assert_cmpuint (lsobs_flush_error_get_dropped (error), ==, 0);
@@ -319,6 +321,7 @@ test_async_timeout (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
   g_assert_cmpuint (lsobs_flush_error_get_pending (error), ==, 5);
   g_assert_cmpint (lsobs_flush_error_get_waited (error), >=, 50);
+  g_assert_true (g_str_has_prefix (error->message, "Flushing took longer than 50 ms; "));
   assert_stats (&stats, 0, 0, 0, 0);
   test_server_release (fixture->server);
   g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED, 5));
