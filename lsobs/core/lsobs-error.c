@@ -267,7 +267,7 @@ _lsobs_flush_error_set_permanent (GError **error,
     return;
   list = make_list (n_dropped, n_pending, n_spooled);
   g_set_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_PERMANENT,
-               /* TRANSLATORS: a list such as "1 record lost, 2 records in the spool", and why */
+               /* TRANSLATORS: a list such as “1 record lost, 2 records in the spool”, and why */
                _ ("Not everything could be delivered: %s: %s"), list, reason);
   set_numbers (*error, waited_ms, n_pending, n_dropped);
 }
