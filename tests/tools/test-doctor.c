@@ -160,7 +160,7 @@ typedef struct
 #define GOOD "LANGSMITH_TRACING=true\nLANGSMITH_API_KEY=" KEY "\n"
 
 static const SettingRow setting_rows[] = {
-  { "variables/none", "", "variables", "ok", "None is set", NULL },
+  { "variables/none", "", "variables", "ok", "No variable is set", NULL },
   { "variables/two", GOOD, "variables", "ok", "2 are set", NULL },
   { "variables/typo", "LANGSMITH_API_KY=x", "variables", "warning", "LANGSMITH_API_KY is set",
     "Set LANGSMITH_API_KEY" },
@@ -169,7 +169,7 @@ static const SettingRow setting_rows[] = {
   { "variables/case", "langsmith_endpoint=x", "variables", "warning", "langsmith_endpoint",
     "LANGSMITH_ENDPOINT" },
   { "variables/of-others", "LANGCHAIN_CALLBACKS_BACKGROUND=true\nLANGSMITH_TEST_SUITE=x",
-    "variables", "ok", "None is set", NULL },
+    "variables", "ok", "No variable is set", NULL },
   { "variables/pair", "LANGSMITH_PROJECT=a\nLANGCHAIN_PROJECT=b", "variables", "warning",
     "LANGSMITH_PROJECT and LANGCHAIN_PROJECT differ", "Unset LANGCHAIN_PROJECT" },
   { "variables/pair-of-switches", "LANGCHAIN_TRACING_V2=no\nLANGSMITH_TRACING=true", "variables",
@@ -244,13 +244,13 @@ static const SettingRow setting_rows[] = {
     "LANGSMITH_CONFIG_FILE" },
   { "profile/no-profiles", "LANGSMITH_PROFILE=work", "profile", "failure", "There is no file",
     "LANGSMITH_PROFILE" },
-  { "serve/none", "", "serve", "ok", "None runs", NULL },
+  { "serve/none", "", "serve", "ok", "It does not run", NULL },
   { "store/none", "", "store", "ok", "is made by", NULL },
-  { "spool/none", "", "spool", "ok", "None", NULL },
+  { "spool/none", "", "spool", "ok", "There is no spool", NULL },
   { "spool/of-each", GOOD "LANGSMITH_SPOOL=1", "spool", "ok", "@D/state/PROGRAM/lsobs", NULL },
   { "spool/no-folder", GOOD "LANGSMITH_SPOOL_DIR=/dev/null", "spool", "failure", "not a folder",
     "Set LANGSMITH_SPOOL_DIR" },
-  { "failed-traces/none", "", "failed-traces", "ok", "None are kept", NULL },
+  { "failed-traces/none", "", "failed-traces", "ok", "are not kept", NULL },
 };
 
 static void
@@ -462,7 +462,7 @@ test_store (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   find (report, "store", "ok", "traces.db has ");
   serve_stop (&fixture->base, SIGTERM);
   ended = run_json (fixture, "", "--offline");
-  find (ended, "serve", "ok", "None runs");
+  find (ended, "serve", "ok", "It does not run");
   g_assert_cmpint (chmod (fixture->base.database, 0644), ==, 0);
   open = run_json (fixture, "", "--offline");
   find (open, "store", "warning", "mode 0644");
@@ -765,7 +765,7 @@ static const AnswerRow answer_rows[] = {
     "7 runs and 64.0",
     NULL },
   { "tls/not-used", { 0 }, LIST, { 0 }, "tls", "ok", "not https", NULL },
-  { "proxy/none", { 0 }, LIST, { 0 }, "proxy", "ok", "None", NULL },
+  { "proxy/none", { 0 }, LIST, { 0 }, "proxy", "ok", "No proxy", NULL },
 };
 
 static void
@@ -954,7 +954,7 @@ test_proxy (DoctorFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_null (strstr (all, "somebody"));
 
   exempt = run_json (fixture, HERE "http_proxy=http://proxy.example", "");
-  find (exempt, "proxy", "ok", "None");
+  find (exempt, "proxy", "ok", "No proxy");
   unusable = run_json (fixture, ELSEWHERE "http_proxy=gopher://proxy.example", "");
   find (unusable, "proxy", "failure", "http_proxy is not valid");
 

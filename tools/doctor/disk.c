@@ -250,7 +250,7 @@ disk_check_folders (Report *report, LsobsConfig *config)
     }
   else if (!report_has (report, FINDING_SPOOL))
     report_add (report, FINDING_SPOOL, FINDING_OK,
-                _ ("None: traces that wait for the service are in memory alone"), NULL);
+                _ ("There is no spool: traces wait for the service in memory only"), NULL);
   if (failed != NULL)
     {
       const FolderData folder = { FINDING_FAILED_TRACES, failed,
@@ -261,7 +261,8 @@ disk_check_folders (Report *report, LsobsConfig *config)
     }
   else if (!report_has (report, FINDING_FAILED_TRACES))
     report_add (report, FINDING_FAILED_TRACES, FINDING_OK,
-                _ ("None are kept: LANGSMITH_FAILED_TRACES_DIR is not set"), NULL);
+                _ ("Records that are lost are not kept: LANGSMITH_FAILED_TRACES_DIR is not set"),
+                NULL);
 }
 
 /* --- the store --- */
@@ -352,7 +353,8 @@ disk_check_store (Report *report, const char *database)
     /* TRANSLATORS: %s: an address */
     text = g_strdup_printf (_ ("It runs at %s"), url);
   else
-    text = g_strdup (_ ("None runs for this database"));
+    /* TRANSLATORS: %s: a path */
+    text = g_strdup_printf (_ ("It does not run with the database %s"), database);
   values = report_add (report, FINDING_SERVE, FINDING_OK, text, NULL);
   if (url != NULL)
     json_object_set_string_member (values, "url", url);

@@ -213,7 +213,7 @@ check_proxy (PlaceData *place, JsonObject *info)
   if (address != NULL)
     check_used_proxy (place, address, variable, answered);
   else
-    add (place, FINDING_PROXY, FINDING_OK, _ ("None is used"), NULL);
+    add (place, FINDING_PROXY, FINDING_OK, _ ("No proxy is used"), NULL);
 }
 
 /* --- the service --- */
@@ -387,7 +387,7 @@ check_project (PlaceData *place)
 
   if (name == NULL)
     {
-      add (place, FINDING_PROJECT, FINDING_OK, _ ("None: runs belong to an agent"), NULL);
+      add (place, FINDING_PROJECT, FINDING_OK, _ ("There is none: runs belong to an agent"), NULL);
       return;
     }
   if (lookup == NULL || get_text (lookup, "problem") != NULL)

@@ -494,7 +494,7 @@ variables_check (Report *report, gboolean *was_on)
   if (!report_has (report, FINDING_VARIABLES) && bad->len == 0)
     {
       g_autofree char *text =
-          n == 0 ? g_strdup (_ ("None is set"))
+          n == 0 ? g_strdup (_ ("No variable is set"))
                  : g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%u is set, and is understood",
                                                  "%u are set, and are understood", n),
                                     n);
