@@ -524,6 +524,25 @@ test_tail (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (g_subprocess_get_successful (process));
 }
 
+/* Before the first trace, it says what it waits for. */
+static void
+test_tail_waits (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *program = g_test_build_filename (G_TEST_BUILT, "..", "tools", "lsobs", NULL);
+  g_autofree char *path = g_build_filename (fixture->folder, "none.db", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSubprocess) process =
+      g_subprocess_new (G_SUBPROCESS_FLAGS_STDERR_PIPE, &error, program, "tail", "-d", path, NULL);
+  g_autoptr (GDataInputStream) stream = NULL;
+
+  g_assert_no_error (error);
+  stream = g_data_input_stream_new (g_subprocess_get_stderr_pipe (process));
+  expect_line (stream, "There are no traces yet");
+  g_subprocess_force_exit (process);
+  g_subprocess_wait (process, NULL, &error);
+  g_assert_no_error (error);
+}
+
 /* --- a real terminal --- */
 
 /* Runs a command of lsobs in a terminal of so many columns, with more settings of the environment.
@@ -975,6 +994,8 @@ main (int argc, char **argv)
   g_test_add ("/terminal/ascii", ServeFixture, NULL, serve_fixture_set_up, test_ascii,
               serve_fixture_tear_down);
   g_test_add ("/terminal/tail", ServeFixture, NULL, serve_fixture_set_up, test_tail,
+              serve_fixture_tear_down);
+  g_test_add ("/terminal/tail-waits", ServeFixture, NULL, serve_fixture_set_up, test_tail_waits,
               serve_fixture_tear_down);
   return g_test_run ();
 }

@@ -286,6 +286,9 @@ run (char **words)
     /* TRANSLATORS: %s: a word of the command line */
     return command_refuse (_ ("Unexpected argument “%s”"), *words);
   /* If there is no database yet, it is made: the service may come later. */
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    /* TRANSLATORS: %s: a path */
+    command_print_error (_ ("There are no traces yet. This command waits for those in %s"), path);
   store = command_open_store (DATABASE_READ_WRITE);
   if (store == NULL)
     return COMMAND_FAILED;
