@@ -425,7 +425,8 @@ static const LsobsSetting settings[] = {
    * JSON web tokens; private keys in PEM; a value that is assigned to a name such as `api_key` or
    * `password`; a value that follows an option such as `--password`, or `Authorization:`, `Bearer`
    * or `Basic`; the content of an element such as `<password>`; the password in a URL. The text
-   * before the secret is kept.
+   * before the secret is kept. Only the text of the string counts, not the name of its member: the
+   * password in `{"password": "hunter22"}` needs lsobs_config_add_redact_key().
    *
    * Since: 0.1
    */
@@ -705,7 +706,8 @@ static const LsobsSetting settings[] = {
    *
    * Whether there is a spool even if #LsobsConfig:spool-dir is %NULL. The default is %FALSE. The
    * spool is then the directory `lsobs` in `$XDG_STATE_HOME/ID`. The ID is that of the default
-   * #GApplication; without one, it is the last part of g_get_prgname(). In Flatpak, each
+   * #GApplication; without one, it is the last part of g_get_prgname(); programs that have neither
+   * share `$XDG_STATE_HOME/lsobs`. In Flatpak, each
    * application has its own `$XDG_STATE_HOME`. A program that has more rights than its user, such
    * as a setuid program, needs #LsobsConfig:spool-dir for a spool.
    *
