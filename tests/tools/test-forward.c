@@ -160,14 +160,14 @@ test_to_service (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   serve_start (fixture, NULL, NULL);
   g_setenv ("LANGSMITH_API_KEY", fixture->token, TRUE);
   assert_said (fixture, fixture->url, "--dry-run",
-               "Would be sent: 2 runs, 1 attachments, 1 feedback; sent earlier: 0\n");
+               "Would be sent: 2 runs, 1 attachment, 1 feedback; sent earlier: 0\n");
   g_assert_cmpint (count_runs (fixture), ==, 0);
   assert_said (fixture, fixture->url, "",
-               "Sent: 2 runs, 1 attachments, 1 feedback; sent earlier: 0; refused: 0\n");
+               "Sent: 2 runs, 1 attachment, 1 feedback; sent earlier: 0; refused: 0\n");
   assert_said (fixture, fixture->url, "",
                "Sent: 0 runs, 0 attachments, 0 feedback; sent earlier: 2; refused: 0\n");
   assert_said (fixture, fixture->url, "--into=another --dry-run --project=own",
-               "Would be sent: 2 runs, 1 attachments, 1 feedback; sent earlier: 0\n");
+               "Would be sent: 2 runs, 1 attachment, 1 feedback; sent earlier: 0\n");
   {
     g_autoptr (Store) source = open_to_write (path);
 
@@ -175,7 +175,7 @@ test_to_service (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                 "{'id':'" TEST_ROOT "','end_time':'2026-03-01T09:30:18Z','outputs':{'end':1}}");
   }
   assert_said (fixture, fixture->url, "",
-               "Sent: 1 runs, 0 attachments, 0 feedback; sent earlier: 1; refused: 0\n");
+               "Sent: 1 run, 0 attachments, 0 feedback; sent earlier: 1; refused: 0\n");
   store = open_to_write (fixture->database);
   database_execute (store_get_database (store), attach, &error);
   g_assert_no_error (error);
@@ -254,7 +254,7 @@ test_other_store (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   serve_stop (fixture, SIGTERM);
   serve_start (fixture, NULL, NULL);
   assert_said (fixture, fixture->url, "",
-               "Sent: 2 runs, 1 attachments, 1 feedback; sent earlier: 0; refused: 0\n");
+               "Sent: 2 runs, 1 attachment, 1 feedback; sent earlier: 0; refused: 0\n");
 }
 
 #define LARGE "what is too large for the service"
@@ -312,7 +312,7 @@ test_too_large (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_nonnull (strstr (errors, TEST_ROOT " (root) was not taken: the attachment “large”: "));
   g_atomic_int_set (&takes_all, 1);
   assert_said (fixture, test_server_get_url (server), "",
-               "Sent: 1 runs, 1 attachments, 0 feedback; sent earlier: 1; refused: 0\n");
+               "Sent: 1 run, 1 attachment, 0 feedback; sent earlier: 1; refused: 0\n");
   assert_said (fixture, test_server_get_url (server), "",
                "Sent: 0 runs, 0 attachments, 0 feedback; sent earlier: 2; refused: 0\n");
 }
@@ -472,11 +472,11 @@ test_refused (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   test_server_push (server, "/runs", (TestAnswer){ .status = 422, .repeat = 2 });
   g_assert_cmpint (forward (fixture, test_server_get_url (server), "", &output, &errors), ==, 1);
   g_assert_cmpstr (output, ==,
-                   "Sent: 1 runs, 0 attachments, 0 feedback; sent earlier: 0; refused: 1\n");
+                   "Sent: 1 run, 0 attachments, 0 feedback; sent earlier: 0; refused: 1\n");
   g_assert_nonnull (strstr (errors, TEST_ROOT " (root) was not taken: "));
   g_assert_null (strstr (errors, "secret-key"));
   assert_said (fixture, test_server_get_url (server), "",
-               "Sent: 1 runs, 1 attachments, 1 feedback; sent earlier: 1; refused: 0\n");
+               "Sent: 1 run, 1 attachment, 1 feedback; sent earlier: 1; refused: 0\n");
 }
 
 /* A service that takes nothing ends it, with a word on how to go on. */

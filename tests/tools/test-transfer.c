@@ -217,7 +217,10 @@ test_round_trip (ServeFixture *fixture, gconstpointer data)
       g_autofree char *result = export(fixture, in);
 
       g_assert_cmpstr (result, ==,
-                       "Imported: 4 runs, 4 attachments, 2 feedback, 4 projects; refused: 0\n");
+                       i == 0 ? "Read: 4 runs, 4 attachments, 2 feedback, 4 projects; new runs: 4; "
+                                "refused: 0\n"
+                              : "Read: 4 runs, 4 attachments, 2 feedback, 4 projects; new runs: 0; "
+                                "refused: 0\n");
       assert_same_tables (fixture, "b.db");
     }
   again = export(fixture, "export -d '@F/b.db'");
@@ -275,8 +278,8 @@ test_bad_line (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                    ==, 1);
   g_assert_nonnull (strstr (errors, "standard input, line 2: "));
   g_assert_nonnull (strstr (errors, "line 4: There is no kind “moon” of lines"));
-  g_assert_cmpstr (output, ==,
-                   "Imported: 2 runs, 0 attachments, 0 feedback, 0 projects; refused: 2\n");
+  g_assert_cmpstr (
+      output, ==, "Read: 2 runs, 0 attachments, 0 feedback, 0 projects; new runs: 2; refused: 2\n");
   store = serve_open_store (fixture);
   loaded = test_load (store, TEST_ROOT);
   g_assert_cmpstr (loaded->inputs, ==, "{\"q\":1}");
@@ -306,6 +309,7 @@ start_import (ServeFixture *fixture)
 static void
 test_two_imports (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
+  gint64 n_new = 0;
   g_autoptr (GSubprocess) first = start_import (fixture);
   g_autoptr (GSubprocess) second = start_import (fixture);
   GSubprocess *const processes[] = { first, second };
@@ -331,10 +335,13 @@ test_two_imports (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
       g_subprocess_communicate_utf8 (processes[j], NULL, NULL, &output, NULL, &error);
       g_assert_no_error (error);
       g_assert_true (g_subprocess_get_successful (processes[j]));
-      g_assert_cmpstr (output, ==,
-                       "Imported: " G_STRINGIFY (
-                           N_LINES) " runs, 0 attachments, 0 feedback, 0 projects; refused: 0\n");
+      g_assert_true (
+          g_str_has_prefix (output, "Read: " G_STRINGIFY (N_LINES) " runs, 0 attachments, "));
+      g_assert_true (g_str_has_suffix (output, "; refused: 0\n"));
+      n_new += g_ascii_strtoll (strstr (output, "new runs: ") + strlen ("new runs: "), NULL, 10);
     }
+  /* What both have is new to one of them. */
+  g_assert_cmpint (n_new, ==, N_LINES * 3 / 2);
   store = serve_open_store (fixture);
   g_assert_cmpint (test_query_int (store, "SELECT count(*) FROM runs"), ==, N_LINES * 3 / 2);
   g_assert_cmpint (test_query_int (store, "SELECT count(DISTINCT change) FROM runs"), ==,
@@ -461,8 +468,9 @@ test_with_service (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   write_file (fixture, "in", "{\"id\":\"" TEST_ROOT "\",\"name\":\"brought\"}\n");
   g_assert_cmpint (run (fixture, "import -d '@D' --json '@F/in'", &output, &errors), ==, 0);
   g_assert_cmpstr (errors, ==, "");
-  g_assert_cmpstr (output, ==,
-                   "{\"runs\":1,\"attachments\":0,\"feedback\":0,\"projects\":0,\"refused\":0}\n");
+  g_assert_cmpstr (
+      output, ==,
+      "{\"runs\":1,\"attachments\":0,\"feedback\":0,\"projects\":0,\"refused\":0,\"new_runs\":1}\n");
   node = serve_ask (fixture, "GET", "/runs/" TEST_ROOT, NULL, 200);
   g_assert_cmpstr (json_object_get_string_member (json_node_get_object (node), "name"), ==,
                    "brought");

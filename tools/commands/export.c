@@ -7,6 +7,7 @@
 #include <glib/gi18n.h>
 
 #include "tools/commands/command.h"
+#include "tools/terminal/figure.h"
 #include "tools/transfer/choice.h"
 #include "tools/transfer/line-writer.h"
 
@@ -90,10 +91,15 @@ run (char **words)
     }
   count = line_writer_get_count (writer);
   if (output_path != NULL)
-    /* TRANSLATORS: all are numbers */
-    g_print (_ ("Exported: %" PRId64 " runs, %" PRId64 " attachments, %" PRId64
-                " feedback, %" PRId64 " projects\n"),
-             count->n_runs, count->n_attachments, count->n_feedback, count->n_projects);
+    {
+      g_autofree char *runs = figure_dup_runs (count->n_runs);
+      g_autofree char *attachments = figure_dup_attachments (count->n_attachments);
+      g_autofree char *projects = figure_dup_projects (count->n_projects);
+
+      /* TRANSLATORS: texts such as "7 runs", "2 attachments", a number, "1 project" */
+      g_print (_ ("Exported: %s, %s, %" PRId64 " feedback, %s\n"), runs, attachments,
+               count->n_feedback, projects);
+    }
   return COMMAND_DONE;
 }
 

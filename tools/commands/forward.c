@@ -24,6 +24,7 @@
 #include "tools/service/instance.h"
 #include "tools/service/service.h"
 #include "tools/store/sent.h"
+#include "tools/terminal/figure.h"
 #include "tools/terminal/plain-text.h"
 #include "tools/terminal/screen.h"
 #include "tools/transfer/choice.h"
@@ -99,13 +100,21 @@ show_progress (const ForwardCount *count, gpointer data)
     return;
   if (self->n_all > 0)
     /* TRANSLATORS: how many runs were looked at, of how many, which part of all that is, how many were sent */
-    text = g_strdup_printf (_ ("%" PRId64 " of %" PRId64 " runs (%d %%), %" PRId64 " sent"),
-                            count->n_seen, self->n_all,
-                            (int) (MIN (count->n_seen, self->n_all) * 100 / self->n_all),
-                            count->n_runs);
+    text =
+        g_strdup_printf (g_dngettext (GETTEXT_PACKAGE,
+                                      "%" PRId64 " of %" PRId64 " run (%d %%), %" PRId64 " sent",
+                                      "%" PRId64 " of %" PRId64 " runs (%d %%), %" PRId64 " sent",
+                                      (gulong) self->n_all),
+                         count->n_seen, self->n_all,
+                         (int) (MIN (count->n_seen, self->n_all) * 100 / self->n_all),
+                         count->n_runs);
   else
-    /* TRANSLATORS: a number of runs */
-    text = g_strdup_printf (_ ("%" PRId64 " runs sent"), count->n_runs);
+    {
+      g_autofree char *runs = figure_dup_runs (count->n_runs);
+
+      /* TRANSLATORS: %s: a text such as "7 runs" */
+      text = g_strdup_printf (_ ("%s sent"), runs);
+    }
   screen_init (&screen, stderr);
   plain_text_append (line, text, screen.columns - 1);
   clear_line (self);
@@ -329,8 +338,8 @@ end_failed (GError *error)
                        g_error_matches (error, LSOBS_ERROR, LSOBS_ERROR_NO_KEY);
 
   command_fail (error);
-  command_print_error ("%s",
-                       about_key ? _ ("Correct the key, and run the command again to send the rest")
+  command_print_error ("%s", about_key
+                                 ? _ ("Correct the key, and run the command again to send the rest")
                                  : _ ("Run the same command again to send the rest"));
   return COMMAND_FAILED;
 }
@@ -348,22 +357,24 @@ end_stopped (Session *self)
 static void
 print_count (const ForwardCount *count)
 {
+  g_autofree char *runs = figure_dup_runs (count->n_runs);
+  g_autofree char *attachments = figure_dup_attachments (count->n_attachments);
+
   if (as_json)
     printf ("{\"runs\":%" PRId64 ",\"attachments\":%" PRId64 ",\"feedback\":%" PRId64
             ",\"known\":%" PRId64 ",\"refused\":%" PRId64 "}\n",
             count->n_runs, count->n_attachments, count->n_feedback, count->n_known,
             count->n_refused);
   else if (dry_run)
-    /* TRANSLATORS: all are numbers; the last one is that of runs */
-    g_print (_ ("Would be sent: %" PRId64 " runs, %" PRId64 " attachments, %" PRId64
-                " feedback; sent earlier: %" PRId64 "\n"),
-             count->n_runs, count->n_attachments, count->n_feedback, count->n_known);
+    /* TRANSLATORS: texts such as "7 runs" and "2 attachments"; the last number is that of runs */
+    g_print (_ ("Would be sent: %s, %s, %" PRId64 " feedback; sent earlier: %" PRId64 "\n"), runs,
+             attachments, count->n_feedback, count->n_known);
   else
-    /* TRANSLATORS: all are numbers; the last two are those of runs, and of what was refused */
-    g_print (_ ("Sent: %" PRId64 " runs, %" PRId64 " attachments, %" PRId64
-                " feedback; sent earlier: %" PRId64 "; refused: %" PRId64 "\n"),
-             count->n_runs, count->n_attachments, count->n_feedback, count->n_known,
-             count->n_refused);
+    /* TRANSLATORS: texts such as "7 runs" and "2 attachments"; the last two numbers are those of runs, and
+     * of what was refused */
+    g_print (_ ("Sent: %s, %s, %" PRId64 " feedback; sent earlier: %" PRId64 "; refused: %" PRId64
+                "\n"),
+             runs, attachments, count->n_feedback, count->n_known, count->n_refused);
 }
 
 static gboolean
@@ -472,13 +483,14 @@ static void
 tell_other (guint n_files)
 {
   command_print_error (
-      g_dngettext (GETTEXT_PACKAGE, "%u file is for another address, workspace, project or key: set "
-                "LANGSMITH_ENDPOINT, LANGSMITH_WORKSPACE_ID, LANGSMITH_PROJECT and "
-                "LANGSMITH_API_KEY as for the program that has written it",
-                "%u files are for another address, workspace, project or key: set "
-                "LANGSMITH_ENDPOINT, LANGSMITH_WORKSPACE_ID, LANGSMITH_PROJECT and "
-                "LANGSMITH_API_KEY as for the program that has written them",
-                n_files),
+      g_dngettext (GETTEXT_PACKAGE,
+                   "%u file is for another address, workspace, project or key: set "
+                   "LANGSMITH_ENDPOINT, LANGSMITH_WORKSPACE_ID, LANGSMITH_PROJECT and "
+                   "LANGSMITH_API_KEY as for the program that has written it",
+                   "%u files are for another address, workspace, project or key: set "
+                   "LANGSMITH_ENDPOINT, LANGSMITH_WORKSPACE_ID, LANGSMITH_PROJECT and "
+                   "LANGSMITH_API_KEY as for the program that has written them",
+                   n_files),
       n_files);
 }
 

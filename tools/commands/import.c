@@ -8,6 +8,7 @@
 #include <glib/gi18n.h>
 
 #include "tools/commands/command.h"
+#include "tools/terminal/figure.h"
 #include "tools/transfer/line-import.h"
 #include "tools/transfer/line-source.h"
 
@@ -78,6 +79,7 @@ take_line (Importer *self,
   Store *store = self->import.store;
   g_autoptr (GError) reason = NULL;
   const LineCount before = self->import.count;
+  const gint64 n_new_before = self->import.n_new_runs;
   gboolean taken;
 
   if (self->n_in_step == 0)
@@ -101,6 +103,7 @@ take_line (Importer *self,
   if (!taken)
     {
       self->import.count = before;
+      self->import.n_new_runs = n_new_before;
       tell_refused (self, path, number, reason->message);
     }
   return (self->n_in_step < STEP_LINES && self->n_bytes < STEP_BYTES &&
@@ -160,20 +163,26 @@ static int
 report (const Importer *self)
 {
   const LineCount *count = &self->import.count;
+  g_autofree char *runs = figure_dup_runs (count->n_runs);
+  g_autofree char *attachments = figure_dup_attachments (count->n_attachments);
+  g_autofree char *projects = figure_dup_projects (count->n_projects);
 
   if (self->n_refused > MAX_TOLD)
-    /* TRANSLATORS: a number of lines */
-    command_print_error (_ ("… and %" PRIu64 " lines more"), self->n_refused - MAX_TOLD);
+    command_print_error (g_dngettext (GETTEXT_PACKAGE, "… and %" PRIu64 " line more",
+                                      "… and %" PRIu64 " lines more",
+                                      (gulong) (self->n_refused - MAX_TOLD)),
+                         self->n_refused - MAX_TOLD);
   if (as_json)
     printf ("{\"runs\":%" PRId64 ",\"attachments\":%" PRId64 ",\"feedback\":%" PRId64
-            ",\"projects\":%" PRId64 ",\"refused\":%" PRIu64 "}\n",
+            ",\"projects\":%" PRId64 ",\"refused\":%" PRIu64 ",\"new_runs\":%" PRId64 "}\n",
             count->n_runs, count->n_attachments, count->n_feedback, count->n_projects,
-            self->n_refused);
+            self->n_refused, self->import.n_new_runs);
   else
-    /* TRANSLATORS: all are numbers; the last one is that of lines */
-    g_print (_ ("Imported: %" PRId64 " runs, %" PRId64 " attachments, %" PRId64
-                " feedback, %" PRId64 " projects; refused: %" PRIu64 "\n"),
-             count->n_runs, count->n_attachments, count->n_feedback, count->n_projects,
+    /* TRANSLATORS: texts such as "7 runs", "2 attachments", a number, "1 project"; then a number of runs, and
+     * one of lines */
+    g_print (_ ("Read: %s, %s, %" PRId64 " feedback, %s; new runs: %" PRId64 "; refused: %" PRIu64
+                "\n"),
+             runs, attachments, count->n_feedback, projects, self->import.n_new_runs,
              self->n_refused);
   if (command_get_signal () != 0)
     {

@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 
+#include <glib/gi18n.h>
+
 #include "tools/terminal/figure.h"
 
 char *
@@ -40,6 +42,30 @@ figure_dup_count (gint64 count)
     return g_strdup_printf ("%" PRId64 "%c", count / unit, units[i]);
   return g_strdup_printf ("%" PRId64 ".%d%c", count / unit, (int) (count % unit / (unit / 10)),
                           units[i]);
+}
+
+char *
+figure_dup_runs (gint64 n)
+{
+  return g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%" PRId64 " run", "%" PRId64 " runs",
+                                       (gulong) n),
+                          n);
+}
+
+char *
+figure_dup_attachments (gint64 n)
+{
+  return g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%" PRId64 " attachment",
+                                       "%" PRId64 " attachments", (gulong) n),
+                          n);
+}
+
+char *
+figure_dup_projects (gint64 n)
+{
+  return g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%" PRId64 " project",
+                                       "%" PRId64 " projects", (gulong) n),
+                          n);
 }
 
 char *

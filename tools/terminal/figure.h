@@ -12,6 +12,10 @@ G_BEGIN_DECLS
 char *figure_dup_duration (gint64 duration);
 /* Such as "950", "1.2k", "3.4M". */
 char *figure_dup_count (gint64 count);
+/* Such as "1 run", "7 runs". */
+char *figure_dup_runs (gint64 n);
+char *figure_dup_attachments (gint64 n);
+char *figure_dup_projects (gint64 n);
 /* Such as "$0.0021". */
 char *figure_dup_cost (double cost);
 /* The local time, with its day if that is not today. @time, @now: µs since 1970 */

@@ -19,8 +19,7 @@ is_for_other (const char *path, LsobsSpoolOwner *owner)
 
   if (_lsobs_file_read (AT_FDCWD, path, O_NOFOLLOW, MAX_FILE_BYTES, &text))
     trace = _lsobs_failed_trace_parse (text.data, text.len, NULL);
-  return trace != NULL && trace->owner != NULL &&
-         !_lsobs_spool_owner_matches (owner, trace->owner);
+  return trace != NULL && trace->owner != NULL && !_lsobs_spool_owner_matches (owner, trace->owner);
 }
 
 void

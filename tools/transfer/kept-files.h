@@ -11,7 +11,8 @@ G_BEGIN_DECLS
 typedef struct
 {
   guint n_all;
-  guint n_other; /* of them: for another address, workspace, project or key than those of the config */
+  guint
+      n_other; /* of them: for another address, workspace, project or key than those of the config */
 } KeptFiles;
 
 /* Looks at the names alone, unless @config is given: then each file is read.

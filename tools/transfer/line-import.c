@@ -109,6 +109,7 @@ take_run (Line *self, GError **error)
   const char *update = json_view_find (self->view, self->root, "update", NULL);
   ChangeKind kind = update != NULL && *update == 't' ? CHANGE_UPDATE : CHANGE_CREATE;
   g_autoptr (Change) change = change_new_from_json (kind, NULL, self->root, self->len, error);
+  gint64 known;
 
   if (change == NULL)
     return FALSE;
@@ -119,7 +120,11 @@ take_run (Line *self, GError **error)
       g_free (change->project);
       change->project = g_strdup (self->import->project);
     }
+  if (!database_query_int (store_get_database (self->import->store), &known, 0, error,
+                           "SELECT 1 FROM runs WHERE id = ?", "u", &change->id))
+    return FALSE;
   self->import->count.n_runs++;
+  self->import->n_new_runs += known == 0;
   return run_apply (self->import->store, change, error);
 }
 

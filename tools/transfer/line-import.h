@@ -17,6 +17,7 @@ typedef struct
   const char
       *project;    /* (unowned) (nullable) the name of the project in place of those of the lines */
   LineCount count; /* of what was read */
+  gint64 n_new_runs; /* of them: those that the store had not */
 } LineImport;
 
 /* Brings what a line says into the store, in a transaction. What it has written stays if it fails: call it in
