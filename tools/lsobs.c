@@ -80,8 +80,12 @@ run_words (int argc, char **argv)
   if (command == NULL)
     {
       if (*word != '\0')
-        /* TRANSLATORS: %s: what the user has written in place of a command */
-        command_print_error (_ ("There is no command “%s”"), word);
+        {
+          /* TRANSLATORS: %s: what the user has written in place of a command */
+          command_print_error (_ ("There is no command “%s”"), word);
+          command_print_error ("%s", _ ("“lsobs --help” lists the commands"));
+          return COMMAND_USAGE;
+        }
       help = make_help ();
       g_printerr ("%s", help);
       return COMMAND_USAGE;

@@ -733,7 +733,7 @@ test_troubles (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   assert_fails (fixture, 2, "serve --max-age=00", "“00” is not a time");
   assert_fails (fixture, 2, "serve more", "more");
   assert_fails (fixture, 2, "serve --unknown", "--unknown");
-  assert_fails (fixture, 2, "unknown", "unknown");
+  assert_fails (fixture, 2, "unknown", "There is no command “unknown”\nlsobs: “lsobs --help”");
   assert_fails (fixture, 2, "", "Usage");
 }
 
@@ -787,6 +787,9 @@ test_open (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *shell = g_strdup_printf ("export XDG_CONFIG_HOME='%s/config';", fixture->folder);
   g_autofree char *address = NULL;
   g_autofree char *expected = NULL;
+  g_autofree char *again = NULL;
+  g_autofree char *config = NULL;
+  g_autofree char *output = NULL;
   g_autoptr (SoupMessage) message = NULL;
   g_autoptr (SoupCookieJar) jar = soup_cookie_jar_new ();
   g_autoptr (GBytes) page = NULL;
@@ -803,6 +806,19 @@ test_open (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_true (test_wait_until (is_opened, opened, TEST_TIMEOUT_MS));
   g_assert_true (g_file_get_contents (opened, &address, NULL, NULL));
   expected = g_strdup_printf ("%s/?token=%s", fixture->url, fixture->token);
+  g_assert_cmpstr (address, ==, expected);
+
+  /* The page of a service that runs is opened again. */
+  g_assert_cmpint (g_unlink (opened), ==, 0);
+  again = g_strdup_printf ("serve --open --json --database='%s'", fixture->database);
+  config = g_build_filename (fixture->folder, "config", NULL);
+  g_setenv ("XDG_CONFIG_HOME", config, TRUE);
+  g_assert_cmpint (serve_run (fixture, again, &output, NULL), ==, 0);
+  g_unsetenv ("XDG_CONFIG_HOME");
+  g_assert_nonnull (strstr (output, fixture->url));
+  g_assert_true (test_wait_until (is_opened, opened, TEST_TIMEOUT_MS));
+  g_clear_pointer (&address, g_free);
+  g_assert_true (g_file_get_contents (opened, &address, NULL, NULL));
   g_assert_cmpstr (address, ==, expected);
 
   /* As a browser does: it follows to the address without the token, with a cookie. */

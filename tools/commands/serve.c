@@ -11,6 +11,7 @@
 #include <glib/gi18n.h>
 
 #include "tools/commands/command.h"
+#include "tools/service/instance.h"
 #include "tools/service/service.h"
 #include "tools/service/token.h"
 #include "tools/store/json-put.h"
@@ -43,8 +44,8 @@ static const GOptionEntry entries[] = {
     N_ ("SIZE") },
   { "max-age", 0, 0, G_OPTION_ARG_STRING, &max_age,
     N_ ("Delete traces that are older, such as 12h or 7d; 0: never [30d]"), N_ ("TIME") },
-  { "open", 'o', 0, G_OPTION_ARG_NONE, &opens_browser, N_ ("Open the address in the browser"),
-    NULL },
+  { "open", 'o', 0, G_OPTION_ARG_NONE, &opens_browser,
+    N_ ("Open the page in the browser; if the service runs already, only open its page"), NULL },
   { "json", 'j', 0, G_OPTION_ARG_NONE, &as_json,
     N_ ("Print address, token and database as one line of JSON"), NULL },
   { NULL },
@@ -133,6 +134,18 @@ quit_cb (gpointer loop)
   return G_SOURCE_REMOVE;
 }
 
+/* Opens the page of the service of this database that runs already. */
+static int
+open_running (const ServiceSettings *settings, const char *url)
+{
+  g_autofree char *page = g_strdup_printf ("%s/?token=%s", url, settings->token);
+  GError *error = NULL;
+
+  print_address (settings, url);
+  return g_app_info_launch_default_for_uri (page, NULL, &error) ? COMMAND_DONE
+                                                                : command_fail (error);
+}
+
 static int
 serve (const ServiceSettings *settings)
 {
@@ -176,6 +189,7 @@ run (char **words)
       g_canonicalize_filename (command_database != NULL ? command_database : fallback, NULL);
   g_autofree char *token_path = token_dup_default_path ();
   g_autofree char *token = NULL;
+  g_autofree char *url = NULL;
   ServiceSettings settings = { .database = path };
   GError *error = NULL;
 
@@ -199,7 +213,8 @@ run (char **words)
    * it, the write fails. */
   signal (SIGXFSZ, SIG_IGN);
   signal (SIGPIPE, SIG_IGN);
-  return serve (&settings);
+  url = opens_browser ? instance_find (path) : NULL;
+  return url != NULL ? open_running (&settings, url) : serve (&settings);
 }
 
 const Command command_serve = {
