@@ -59,6 +59,9 @@
 /* The domain of errors that stand for exceptions of another language */
 #define EXCEPTION_DOMAIN "lsobs-exception"
 
+/* Texts of annotations are written on the stack, up to so many bytes. */
+#define STACK_BYTES 256
+
 /* What lies behind the info of a run in its memory. */
 typedef struct
 {
@@ -583,6 +586,26 @@ take_metadata (LsobsRun *self, const char *key, GBytes *value, gboolean inherite
                                                                            value, inherited));
 }
 
+/* The same for a text that is mostly short. */
+static void
+take_metadata_text (LsobsRun *self, const char *key, LsobsBuffer *value, gboolean inherited)
+{
+  if (_lsobs_run_lock_annotations (self))
+    _lsobs_run_unlock_annotations (self, _lsobs_annotations_set_metadata_text_unlocked (
+                                             self->annotations, key, value, inherited));
+}
+
+/* The same for a string. */
+static void
+take_metadata_string (LsobsRun *self, const char *key, const char *value, gboolean inherited)
+{
+  char room[STACK_BYTES];
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT_LENT (room);
+
+  _lsobs_json_write_string (&text, value, strlen (value));
+  take_metadata_text (self, key, &text, inherited);
+}
+
 /**
  * lsobs_run_ref:
  * @self: a run
@@ -1089,7 +1112,7 @@ lsobs_run_set_metadata_string (LsobsRun *self, const char *key, const char *valu
   g_return_if_fail (value != NULL);
 
   if (keeps_metadata (self, key))
-    take_metadata (self, key, _lsobs_json_string_to_bytes (value), TRUE);
+    take_metadata_string (self, key, value, TRUE);
 }
 
 static void
@@ -1240,7 +1263,8 @@ lsobs_run_add_event (LsobsRun *self, const char *name, JsonNode *details)
 void
 lsobs_run_add_text_event (LsobsRun *self, const char *message)
 {
-  g_auto (LsobsBuffer) details = LSOBS_BUFFER_INIT;
+  char room[STACK_BYTES];
+  g_auto (LsobsBuffer) details = LSOBS_BUFFER_INIT_LENT (room);
   gint64 now;
 
   g_return_if_fail (self != NULL);
@@ -1466,24 +1490,26 @@ lsobs_run_add_feedback (LsobsRun *self,
  * What a program says about the model that a run calls: metadata under names that the service
  * knows, which children do not inherit, and usage. */
 
-static void
-set_model_string (LsobsRun *self, const char *key, const char *value)
+/* Sets one of the metadata.
+ * Returns: FALSE if there is no room */
+static gboolean
+put_model_string_unlocked (LsobsRun *self, const char *key, const char *value)
 {
-  take_metadata (self, key, _lsobs_json_string_to_bytes (value), FALSE);
+  char room[STACK_BYTES];
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT_LENT (room);
+
+  _lsobs_json_write_string (&text, value, strlen (value));
+  return _lsobs_annotations_set_metadata_text_unlocked (self->annotations, key, &text, FALSE);
 }
 
-/* Default ls_model_type: chat. */
-static void
-set_default_model_type (LsobsRun *self)
+/* As _lsobs_run_lock_annotations() for several annotations: after the end of the run, each is counted. */
+static gboolean
+lock_for_several (LsobsRun *self, guint n)
 {
-  gboolean taken = TRUE;
-
-  if (!_lsobs_run_lock_annotations (self))
-    return;
-  if (!_lsobs_annotations_has_metadata_unlocked (self->annotations, "ls_model_type"))
-    taken = _lsobs_annotations_set_metadata_unlocked (self->annotations, "ls_model_type",
-                                                      _lsobs_json_string_to_bytes ("chat"), FALSE);
-  _lsobs_run_unlock_annotations (self, taken);
+  for (guint i = 0; i < n; i++)
+    if (_lsobs_run_lock_annotations (self))
+      return TRUE;
+  return FALSE;
 }
 
 /**
@@ -1501,15 +1527,24 @@ set_default_model_type (LsobsRun *self)
 void
 lsobs_run_set_model (LsobsRun *self, const char *provider, const char *model_name)
 {
+  guint n_dropped = 0;
+
   g_return_if_fail (self != NULL);
   g_return_if_fail (model_name != NULL);
 
-  if (!self->info->sampled)
+  if (!self->info->sampled || !lock_for_several (self, provider != NULL ? 3 : 2))
     return;
-  if (provider != NULL)
-    set_model_string (self, "ls_provider", provider);
-  set_model_string (self, "ls_model_name", model_name);
-  set_default_model_type (self);
+  if (provider != NULL && !put_model_string_unlocked (self, "ls_provider", provider))
+    n_dropped++;
+  if (!put_model_string_unlocked (self, "ls_model_name", model_name))
+    n_dropped++;
+  /* The default. */
+  if (!_lsobs_annotations_has_metadata_unlocked (self->annotations, "ls_model_type") &&
+      !put_model_string_unlocked (self, "ls_model_type", "chat"))
+    n_dropped++;
+  _lsobs_run_unlock_annotations (self, TRUE);
+  for (guint i = 0; i < n_dropped; i++)
+    count (self, LSOBS_COUNTER_DROPPED_NOTES);
 }
 
 /**
@@ -1528,7 +1563,7 @@ lsobs_run_set_model_type (LsobsRun *self, const char *model_type)
   g_return_if_fail (model_type != NULL);
 
   if (self->info->sampled)
-    set_model_string (self, "ls_model_type", model_type);
+    take_metadata_string (self, "ls_model_type", model_type, FALSE);
 }
 
 /* Returns: (transfer full) (nullable): the JSON text, or %NULL if it is too long */
@@ -1775,17 +1810,17 @@ lsobs_run_set_invocation_params (LsobsRun *self, JsonNode *params)
 void
 lsobs_run_set_usage (LsobsRun *self, gint64 input_tokens, gint64 output_tokens, gint64 total_tokens)
 {
-  g_autoptr (LsobsUsage) usage = NULL;
+  LsobsUsage usage;
 
   g_return_if_fail (self != NULL);
 
   if (!self->info->sampled)
     return;
-  usage = lsobs_usage_new ();
-  usage->tokens[LSOBS_USAGE_INPUT] = MAX (input_tokens, -1);
-  usage->tokens[LSOBS_USAGE_OUTPUT] = MAX (output_tokens, -1);
-  usage->tokens[LSOBS_USAGE_TOTAL] = MAX (total_tokens, -1);
-  lsobs_run_set_usage_metadata (self, usage);
+  _lsobs_usage_init (&usage);
+  usage.tokens[LSOBS_USAGE_INPUT] = MAX (input_tokens, -1);
+  usage.tokens[LSOBS_USAGE_OUTPUT] = MAX (output_tokens, -1);
+  usage.tokens[LSOBS_USAGE_TOTAL] = MAX (total_tokens, -1);
+  lsobs_run_set_usage_metadata (self, &usage);
 }
 
 /**
@@ -1801,7 +1836,8 @@ lsobs_run_set_usage (LsobsRun *self, gint64 input_tokens, gint64 output_tokens, 
 void
 lsobs_run_set_usage_metadata (LsobsRun *self, LsobsUsage *usage)
 {
-  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  char room[STACK_BYTES];
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT_LENT (room);
 
   g_return_if_fail (self != NULL);
   g_return_if_fail (usage != NULL);
@@ -1809,7 +1845,7 @@ lsobs_run_set_usage_metadata (LsobsRun *self, LsobsUsage *usage)
   if (!self->info->sampled)
     return;
   _lsobs_usage_write (usage, &text);
-  take_metadata (self, "usage_metadata", _lsobs_buffer_steal_bytes (&text), FALSE);
+  take_metadata_text (self, "usage_metadata", &text, FALSE);
 }
 
 /**

@@ -16,8 +16,8 @@ typedef struct
   gsize len;       /* bytes in use */
   gsize allocated; /* size of @data in bytes */
   gboolean pooled; /* constant: @data is a block, see lsobs-block.c */
-  gboolean lent; /* @data belongs to the row of a block; what does not fit there moves to memory of
-                    * the buffer's own */
+  gboolean lent;   /* @data is of the row of a block, or on the stack; what does not fit there moves
+                  * to memory of the buffer's own */
 } LsobsBuffer;
 
 #define LSOBS_BUFFER_INIT \
@@ -28,6 +28,12 @@ typedef struct
 #define LSOBS_BUFFER_INIT_POOLED \
  { \
   NULL, 0, 0, TRUE, FALSE \
+ }
+
+/* @room: an array on the stack */
+#define LSOBS_BUFFER_INIT_LENT(room) \
+ { \
+  room, 0, sizeof (room), FALSE, TRUE \
  }
 
 /* The digits of the largest number of 64 bits. */

@@ -136,16 +136,18 @@ _lsobs_buffer_append_int64 (LsobsBuffer *self, gint64 value)
   self->len += (gsize) (_lsobs_buffer_put_int64 (p, value) - p);
 }
 
-/* Turns the bytes into GBytes without a copy, and leaves @self empty.
+/* Turns the bytes into GBytes without a copy, unless they are lent, and leaves @self empty.
  * Returns: (transfer full) */
 GBytes *
 _lsobs_buffer_steal_bytes (LsobsBuffer *self)
 {
   GBytes *bytes;
 
-  g_assert (!self->lent);
-  bytes = g_bytes_new_with_free_func (self->data, self->len,
-                                      self->pooled ? _lsobs_block_unref : g_free, self->data);
+  if (self->lent)
+    bytes = g_bytes_new (self->data, self->len);
+  else
+    bytes = g_bytes_new_with_free_func (self->data, self->len,
+                                        self->pooled ? _lsobs_block_unref : g_free, self->data);
   forget (self);
   return bytes;
 }

@@ -16,9 +16,9 @@ G_BEGIN_DECLS
 /* Something that happened during a run. Immutable. */
 typedef struct
 {
-  char *name;      /* (owned) */
   gint64 time;     /* µs since 1970 */
   GBytes *details; /* (owned) (nullable) an object */
+  char name[];
 } LsobsAnnotationEvent;
 
 LsobsAnnotationEvent *_lsobs_annotation_event_new (const char *name, gint64 time, GBytes *details);
@@ -32,6 +32,17 @@ gboolean _lsobs_annotation_event_write_details (LsobsBuffer *out,
                                                 gsize max_bytes);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LsobsAnnotationEvent, _lsobs_annotation_event_free)
+
+typedef struct _LsobsMember LsobsMember;
+
+/* Members of an object, each with a name of its own. */
+typedef struct
+{
+  LsobsMember *items; /* (owned) (nullable) */
+  guint len;
+  guint allocated;
+  guint16 *index; /* (owned) (nullable) where they are, if they are many */
+} LsobsMemberList;
 
 /* What a program adds to a run between its start and its end: tags, metadata, members of extra,
  * events, "serialized" and the id of an example. Most runs have none: they are made when the first
@@ -49,12 +60,10 @@ typedef struct
 {
   gatomicrefcount ref_count;
 
-  GMutex lock;              /* guards all members below; taken before the lock of a queue */
-  GArray *metadata;         /* (owned) (nullable) members with key, value and marks */
-  GArray *extra;            /* (owned) (nullable) the same: members of extra but the metadata */
-  guint16 *metadata_index;  /* (owned) (nullable) where the members are, if they are many */
-  guint16 *extra_index;     /* (owned) (nullable) */
-  guint16 *tags_index;      /* (owned) (nullable) */
+  GMutex lock; /* guards all members below; taken before the lock of a queue */
+  LsobsMemberList metadata;
+  LsobsMemberList extra;    /* members of extra but the metadata */
+  guint16 *tags_index;      /* (owned) (nullable) where the tags are, if they are many */
   guint extra_seq;          /* counts the changes of metadata and extra after the start */
   GPtrArray *tags;          /* (owned) (nullable) (element-type utf8) */
   gboolean tags_propagated; /* other processes get the tags */
@@ -67,7 +76,7 @@ typedef struct
   gsize n_bytes;      /* size of all annotations */
 
   gsize room_used; /* bytes of @room */
-  char room[];     /* the rest of the slab: the first names, and tags */
+  char room[];     /* the rest of the slab: the first names, short values, and tags */
 } LsobsAnnotations;
 
 LsobsAnnotations *_lsobs_annotations_new (void);
@@ -85,6 +94,10 @@ gboolean _lsobs_annotations_set_metadata_unlocked (LsobsAnnotations *self,
                                                    const char *key,
                                                    GBytes *value,
                                                    gboolean inherited);
+gboolean _lsobs_annotations_set_metadata_text_unlocked (LsobsAnnotations *self,
+                                                        const char *key,
+                                                        LsobsBuffer *value,
+                                                        gboolean inherited);
 gboolean _lsobs_annotations_propagate_metadata_unlocked (LsobsAnnotations *self, const char *key);
 gboolean _lsobs_annotations_propagates_unlocked (const LsobsAnnotations *self, const char *key);
 gboolean _lsobs_annotations_has_metadata_unlocked (const LsobsAnnotations *self, const char *key);

@@ -25,21 +25,39 @@
 #define ROOM (LSOBS_SLAB_SIZE - sizeof (LsobsAnnotations))
 G_STATIC_ASSERT (sizeof (LsobsAnnotations) + 128 <= LSOBS_SLAB_SIZE);
 
-/* Room for so many members, and tags, is made at once. */
+/* Room for so many tags is made at once. */
 #define N_FIRST 8
+
+/* What is written out for a record is written on the stack first, up to so many bytes, and gets memory of
+ * its size. */
+#define STACK_BYTES 1024
+
+/* A value that is not longer lies behind the annotations, too, if there is room. */
+#define MAX_SHORT 96
 
 /* The name of the event of a streamed token. It has no details: they would repeat the outputs,
  * which the settings may hide. */
 #define TOKEN_EVENT "new_token"
 
-/* A member of the metadata or of extra. */
+/* JSON text. */
 typedef struct
 {
-  char *key;           /* (owned) see dup_name() */
-  GBytes *value;       /* (owned) (nullable) JSON; NULL: not set, only marked as propagated */
-  gboolean inherited;  /* children of the run get it */
-  gboolean propagated; /* other processes get it */
-} Member;
+  const char *text; /* (nullable) in @bytes, or behind the annotations */
+  GBytes *bytes;    /* (owned) (nullable) */
+  guint len;
+} Value;
+
+/* A member of the metadata or of extra. */
+struct _LsobsMember
+{
+  char *key;             /* (owned) see dup_name() */
+  Value value;           /* without a text: not set, only marked as propagated */
+  guint8 inherited : 1;  /* children of the run get it */
+  guint8 propagated : 1; /* other processes get it */
+};
+
+/* The first members lie in a slab of their own. */
+#define N_SLAB_MEMBERS (LSOBS_SLAB_SIZE / sizeof (LsobsMember))
 
 gboolean
 _lsobs_annotation_event_is_token (const char *name)
@@ -51,9 +69,10 @@ _lsobs_annotation_event_is_token (const char *name)
 LsobsAnnotationEvent *
 _lsobs_annotation_event_new (const char *name, gint64 time, GBytes *details)
 {
-  LsobsAnnotationEvent *self = g_new0 (LsobsAnnotationEvent, 1);
+  gsize size = strlen (name) + 1;
+  LsobsAnnotationEvent *self = g_malloc (sizeof *self + size);
 
-  self->name = g_strdup (name);
+  memcpy (self->name, name, size);
   self->time = time;
   if (_lsobs_annotation_event_is_token (name))
     g_clear_pointer (&details, g_bytes_unref);
@@ -64,7 +83,6 @@ _lsobs_annotation_event_new (const char *name, gint64 time, GBytes *details)
 void
 _lsobs_annotation_event_free (LsobsAnnotationEvent *self)
 {
-  g_free (self->name);
   g_clear_pointer (&self->details, g_bytes_unref);
   g_free (self);
 }
@@ -222,7 +240,7 @@ find_name (guint16 *index,
 static const char *
 peek_key (gconstpointer names, guint i)
 {
-  return g_array_index ((const GArray *) names, Member, i).key;
+  return ((const LsobsMember *) names)[i].key;
 }
 
 static const char *
@@ -260,20 +278,99 @@ free_name (LsobsAnnotations *self, char *name)
     self->room_used -= size;
 }
 
-/* @members: (transfer full) (nullable) */
+/* --- values --- */
+
+/* @self: a value, of which another one may be a copy */
 static void
-free_members (LsobsAnnotations *self, GArray *members)
+clear_value (Value *self)
 {
-  if (members == NULL)
-    return;
+  g_clear_pointer (&self->bytes, g_bytes_unref);
+  self->text = NULL;
+  self->len = 0;
+}
+
+/* Takes @bytes over. */
+static void
+set_bytes (Value *self, GBytes *bytes)
+{
+  gsize len;
+
+  clear_value (self);
+  self->text = g_bytes_get_data (bytes, &len);
+  self->len = (guint) len;
+  self->bytes = bytes;
+}
+
+/* Sets a copy of @text. What lies in the room is replaced there, if it is not shorter. */
+static void
+set_text_unlocked (LsobsAnnotations *self, Value *value, const char *text, gsize len)
+{
+  gboolean is_reused = value->text != NULL && value->bytes == NULL && len <= value->len;
+
+  if (!is_reused && (len > MAX_SHORT || len > ROOM - self->room_used))
+    {
+      set_bytes (value, g_bytes_new (text, len));
+      return;
+    }
+  if (!is_reused)
+    {
+      clear_value (value);
+      value->text = self->room + self->room_used;
+      self->room_used += len;
+    }
+  memcpy ((char *) value->text, text, len);
+  value->len = (guint) len;
+}
+
+/* Returns: (transfer full) */
+static GBytes *
+dup_bytes (const Value *value)
+{
+  return value->bytes != NULL ? g_bytes_ref (value->bytes) : g_bytes_new (value->text, value->len);
+}
+
+/* --- members --- */
+
+static void
+free_items (LsobsMemberList *members)
+{
+  if (members->allocated == N_SLAB_MEMBERS)
+    _lsobs_slab_free (members->items);
+  else
+    g_free (members->items);
+}
+
+static void
+clear_members (LsobsAnnotations *self, LsobsMemberList *members)
+{
   for (guint i = members->len; i-- > 0;)
     {
-      Member *member = &g_array_index (members, Member, i);
-
-      free_name (self, member->key);
-      g_clear_pointer (&member->value, g_bytes_unref);
+      free_name (self, members->items[i].key);
+      clear_value (&members->items[i].value);
     }
-  g_array_unref (members);
+  if (members->items != NULL)
+    free_items (members);
+  g_free (members->index);
+}
+
+/* Makes room for one more member. */
+static void
+grow_members (LsobsMemberList *members)
+{
+  guint wanted = 2 * members->allocated;
+  LsobsMember *items;
+
+  if (members->items == NULL)
+    {
+      members->items = _lsobs_slab_alloc ();
+      members->allocated = N_SLAB_MEMBERS;
+      return;
+    }
+  items = g_new (LsobsMember, wanted);
+  memcpy (items, members->items, members->len * sizeof *items);
+  free_items (members);
+  members->items = items;
+  members->allocated = wanted;
 }
 
 /* @tags: (transfer full) (nullable) */
@@ -311,13 +408,11 @@ _lsobs_annotations_unref (LsobsAnnotations *self)
 {
   if (self == NULL || !g_atomic_ref_count_dec (&self->ref_count))
     return;
-  free_members (self, self->metadata);
-  free_members (self, self->extra);
+  clear_members (self, &self->metadata);
+  clear_members (self, &self->extra);
   free_tags (self, self->tags);
   g_clear_pointer (&self->events, g_ptr_array_unref);
   g_clear_pointer (&self->serialized, g_bytes_unref);
-  g_free (self->metadata_index);
-  g_free (self->extra_index);
   g_free (self->tags_index);
   g_mutex_clear (&self->lock);
   _lsobs_slab_free (self);
@@ -397,41 +492,39 @@ _lsobs_annotations_set_serialized_unlocked (LsobsAnnotations *self, GBytes *seri
   return TRUE;
 }
 
-/* @members: (nullable)
- * @index: (nullable)
- * Returns: (transfer none) (nullable) */
-static Member *
-find_member (GArray *members, guint16 *index, const char *key)
+/* Returns: (transfer none) (nullable) */
+static LsobsMember *
+find_member (const LsobsMemberList *members, const char *key)
 {
   guint i;
 
-  if (members == NULL || !find_name (index, members, members->len, peek_key, key, &i))
+  if (!find_name (members->index, members->items, members->len, peek_key, key, &i))
     return NULL;
-  return &g_array_index (members, Member, i);
+  return &members->items[i];
 }
 
-/* Returns: (transfer none): the index of the metadata, or of the other members of extra */
-static guint16 **
-peek_index (LsobsAnnotations *self, GArray **members)
-{
-  return members == &self->metadata ? &self->metadata_index : &self->extra_index;
-}
-
-/* @value: taken over on success only
+/* @bytes: (nullable): taken over on success only
+ * @text, @len: the value, copied if there are no @bytes
  * Returns: FALSE if there is no room */
 static gboolean
-replace_value_unlocked (LsobsAnnotations *self, Member *member, GBytes *value)
+replace_value_unlocked (LsobsAnnotations *self,
+                        LsobsMember *member,
+                        GBytes *bytes,
+                        const char *text,
+                        gsize len)
 {
-  gsize before = _lsobs_bytes_get_size (member->value);
+  gsize before = member->value.len;
 
   self->n_bytes -= before;
-  if (!reserve_unlocked (self, _lsobs_bytes_get_size (value)))
+  if (!reserve_unlocked (self, len))
     {
       self->n_bytes += before;
       return FALSE;
     }
-  g_clear_pointer (&member->value, g_bytes_unref);
-  member->value = value;
+  if (bytes != NULL)
+    set_bytes (&member->value, bytes);
+  else
+    set_text_unlocked (self, &member->value, text, len);
   return TRUE;
 }
 
@@ -447,67 +540,88 @@ repair_key (const char *key, char **repaired)
 
 /* Finds a member, or adds one without a value.
  * Returns: (transfer none) (nullable): NULL if there is no room */
-static Member *
-ensure_member_unlocked (LsobsAnnotations *self, GArray **members, const char *key)
+static LsobsMember *
+ensure_member_unlocked (LsobsAnnotations *self, LsobsMemberList *members, const char *key)
 {
   g_autofree char *repaired = NULL;
-  Member member = { NULL };
-  Member *known;
+  LsobsMember *member;
 
   key = repair_key (key, &repaired);
-  known = find_member (*members, *peek_index (self, members), key);
-  if (known != NULL)
-    return known;
-  if (*members == NULL)
-    *members = g_array_sized_new (FALSE, FALSE, sizeof (Member), N_FIRST);
-  if ((*members)->len >= LSOBS_MAX_ANNOTATIONS || !reserve_unlocked (self, OVERHEAD + strlen (key)))
+  member = find_member (members, key);
+  if (member != NULL)
+    return member;
+  if (members->len >= LSOBS_MAX_ANNOTATIONS || !reserve_unlocked (self, OVERHEAD + strlen (key)))
     return NULL;
-  member.key = dup_name (self, key);
-  g_array_append_val (*members, member);
-  index_last (peek_index (self, members), *members, (*members)->len, peek_key);
-  /* cppcheck-suppress memleak; the array has the key, and free_members () frees it */
-  return &g_array_index (*members, Member, (*members)->len - 1);
+  if (members->len == members->allocated)
+    grow_members (members);
+  member = &members->items[members->len++];
+  memset (member, 0, sizeof *member);
+  member->key = dup_name (self, key);
+  index_last (&members->index, members->items, members->len, peek_key);
+  return member;
+}
+
+/* Removes the last member. */
+static void
+remove_last_unlocked (LsobsAnnotations *self, LsobsMemberList *members)
+{
+  LsobsMember *member = &members->items[members->len - 1];
+
+  self->n_bytes -= OVERHEAD + strlen (member->key);
+  /* No other name was looked for beyond its slot: it is the last one. */
+  if (members->index != NULL)
+    *find_slot (members->index, members->items, peek_key, member->key) = 0;
+  free_name (self, member->key);
+  members->len--;
+}
+
+/* @bytes: (transfer full) (nullable)
+ * @text, @len: the value, copied if there are no @bytes
+ * Returns: FALSE if there is no room */
+static gboolean
+put_value_unlocked (LsobsAnnotations *self,
+                    LsobsMemberList *members,
+                    const char *key,
+                    GBytes *bytes,
+                    const char *text,
+                    gsize len,
+                    gboolean inherited)
+{
+  LsobsMember *member = ensure_member_unlocked (self, members, key);
+
+  if (member != NULL && replace_value_unlocked (self, member, bytes, text, len))
+    {
+      member->inherited = inherited != FALSE;
+      return TRUE;
+    }
+  g_clear_pointer (&bytes, g_bytes_unref);
+  /* ensure_member_unlocked() has just added it. */
+  if (member != NULL && member->value.text == NULL && !member->propagated)
+    remove_last_unlocked (self, members);
+  return FALSE;
 }
 
 /* @value: (transfer full)
  * Returns: FALSE if there is no room */
 static gboolean
 put_unlocked (LsobsAnnotations *self,
-              GArray **members,
+              LsobsMemberList *members,
               const char *key,
               GBytes *value,
               gboolean inherited)
 {
-  Member *member = ensure_member_unlocked (self, members, key);
-
-  if (member != NULL && replace_value_unlocked (self, member, value))
-    {
-      member->inherited = inherited;
-      return TRUE;
-    }
-  g_bytes_unref (value);
-  if (member != NULL && member->value == NULL && !member->propagated)
-    {
-      /* ensure_member_unlocked() has just added it; undo that. */
-      self->n_bytes -= OVERHEAD + strlen (member->key);
-      /* No other name was looked for beyond its slot: it is the last one. */
-      if (*peek_index (self, members) != NULL)
-        *find_slot (*peek_index (self, members), *members, peek_key, member->key) = 0;
-      free_name (self, member->key);
-      g_array_set_size (*members, (*members)->len - 1);
-    }
-  return FALSE;
+  return put_value_unlocked (self, members, key, value, NULL, g_bytes_get_size (value), inherited);
 }
 
 /* Whether _lsobs_annotations_inherit_unlocked() would copy something. */
 gboolean
 _lsobs_annotations_are_inherited_unlocked (const LsobsAnnotations *self)
 {
-  for (guint i = 0; self->metadata != NULL && i < self->metadata->len; i++)
+  for (guint i = 0; i < self->metadata.len; i++)
     {
-      const Member *member = &g_array_index (self->metadata, Member, i);
+      const LsobsMember *member = &self->metadata.items[i];
 
-      if ((member->inherited && member->value != NULL) || member->propagated)
+      if ((member->inherited && member->value.text != NULL) || member->propagated)
         return TRUE;
     }
   return self->tags_propagated;
@@ -518,12 +632,14 @@ _lsobs_annotations_are_inherited_unlocked (const LsobsAnnotations *self)
 void
 _lsobs_annotations_inherit_unlocked (LsobsAnnotations *self, const LsobsAnnotations *parent)
 {
-  for (guint i = 0; parent->metadata != NULL && i < parent->metadata->len; i++)
+  for (guint i = 0; i < parent->metadata.len; i++)
     {
-      Member *member = &g_array_index (parent->metadata, Member, i);
+      const LsobsMember *member = &parent->metadata.items[i];
 
-      if (member->inherited && member->value != NULL)
-        put_unlocked (self, &self->metadata, member->key, g_bytes_ref (member->value), TRUE);
+      if (member->inherited && member->value.text != NULL)
+        put_value_unlocked (self, &self->metadata, member->key,
+                            _lsobs_bytes_ref (member->value.bytes), member->value.text,
+                            member->value.len, TRUE);
       if (member->propagated)
         _lsobs_annotations_propagate_metadata_unlocked (self, member->key);
     }
@@ -535,7 +651,7 @@ _lsobs_annotations_inherit_unlocked (LsobsAnnotations *self, const LsobsAnnotati
 gboolean
 _lsobs_annotations_propagate_metadata_unlocked (LsobsAnnotations *self, const char *key)
 {
-  Member *member = ensure_member_unlocked (self, &self->metadata, key);
+  LsobsMember *member = ensure_member_unlocked (self, &self->metadata, key);
 
   if (member == NULL)
     return FALSE;
@@ -547,7 +663,7 @@ gboolean
 _lsobs_annotations_propagates_unlocked (const LsobsAnnotations *self, const char *key)
 {
   g_autofree char *repaired = NULL;
-  Member *member = find_member (self->metadata, self->metadata_index, repair_key (key, &repaired));
+  LsobsMember *member = find_member (&self->metadata, repair_key (key, &repaired));
 
   return member != NULL && member->propagated;
 }
@@ -587,12 +703,29 @@ _lsobs_annotations_set_metadata_unlocked (LsobsAnnotations *self,
   return TRUE;
 }
 
+/* @value: is copied if it is short, else moved from the buffer
+ * Returns: FALSE if there is no room */
+gboolean
+_lsobs_annotations_set_metadata_text_unlocked (LsobsAnnotations *self,
+                                               const char *key,
+                                               LsobsBuffer *value,
+                                               gboolean inherited)
+{
+  if (value->len > MAX_SHORT)
+    return _lsobs_annotations_set_metadata_unlocked (self, key, _lsobs_buffer_steal_bytes (value),
+                                                     inherited);
+  if (!put_value_unlocked (self, &self->metadata, key, NULL, value->data, value->len, inherited))
+    return FALSE;
+  self->extra_seq++;
+  return TRUE;
+}
+
 gboolean
 _lsobs_annotations_has_metadata_unlocked (const LsobsAnnotations *self, const char *key)
 {
-  const Member *member = find_member (self->metadata, self->metadata_index, key);
+  const LsobsMember *member = find_member (&self->metadata, key);
 
-  return member != NULL && member->value != NULL;
+  return member != NULL && member->value.text != NULL;
 }
 
 /* @value: (transfer full)
@@ -609,14 +742,15 @@ _lsobs_annotations_set_extra_unlocked (LsobsAnnotations *self, const char *key, 
 /* @value: (transfer full)
  * Returns: FALSE if there is no room */
 static gboolean
-merge_unlocked (LsobsAnnotations *self, GArray **members, const char *key, GBytes *value)
+merge_unlocked (LsobsAnnotations *self, LsobsMemberList *members, const char *key, GBytes *value)
 {
   g_autofree char *repaired = NULL;
-  Member *known = find_member (*members, *peek_index (self, members), repair_key (key, &repaired));
+  LsobsMember *known = find_member (members, repair_key (key, &repaired));
 
-  if (known != NULL && known->value != NULL)
+  if (known != NULL && known->value.text != NULL)
     {
-      GBytes *merged = _lsobs_json_merge_bytes (known->value, value);
+      g_autoptr (GBytes) before = dup_bytes (&known->value);
+      GBytes *merged = _lsobs_json_merge_bytes (before, value);
 
       g_bytes_unref (value);
       value = merged;
@@ -720,15 +854,12 @@ _lsobs_annotations_add_event_unlocked (LsobsAnnotations *self,
 }
 
 static void
-write_member (LsobsBuffer *text, const Member *member)
+write_member (LsobsBuffer *text, const LsobsMember *member)
 {
-  gsize len;
-  const char *value = g_bytes_get_data (member->value, &len);
-
   _lsobs_buffer_append_c (text, text->len == 0 ? '{' : ',');
   _lsobs_json_write_string (text, member->key, strlen (member->key));
   _lsobs_buffer_append_c (text, ':');
-  _lsobs_buffer_append (text, value, len);
+  _lsobs_buffer_append (text, member->value.text, member->value.len);
 }
 
 /* Returns: (transfer full) (nullable): an object; NULL if it is empty */
@@ -741,20 +872,16 @@ close_object (LsobsBuffer *text)
   return _lsobs_buffer_steal_bytes (text);
 }
 
-/* @members: (nullable)
- * Returns: (transfer full) (nullable): an object */
+/* Returns: (transfer full) (nullable): an object */
 static GBytes *
-write_members (GArray *members)
+write_members (const LsobsMemberList *members)
 {
-  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  char room[STACK_BYTES];
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT_LENT (room);
 
-  for (guint i = 0; members != NULL && i < members->len; i++)
-    {
-      Member *member = &g_array_index (members, Member, i);
-
-      if (member->value != NULL)
-        write_member (&text, member);
-    }
+  for (guint i = 0; i < members->len; i++)
+    if (members->items[i].value.text != NULL)
+      write_member (&text, &members->items[i]);
   return close_object (&text);
 }
 
@@ -762,14 +889,14 @@ write_members (GArray *members)
 GBytes *
 _lsobs_annotations_write_metadata_unlocked (const LsobsAnnotations *self)
 {
-  return write_members (self->metadata);
+  return write_members (&self->metadata);
 }
 
 /* Returns: (transfer full) (nullable): an object with all members of extra but the metadata */
 GBytes *
 _lsobs_annotations_write_extra_unlocked (const LsobsAnnotations *self)
 {
-  return write_members (self->extra);
+  return write_members (&self->extra);
 }
 
 /* @max_bytes: the largest size of a key and its value; larger members are left out
@@ -782,13 +909,13 @@ _lsobs_annotations_write_propagated_unlocked (const LsobsAnnotations *self,
 {
   g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
 
-  for (guint i = 0; self->metadata != NULL && i < self->metadata->len; i++)
+  for (guint i = 0; i < self->metadata.len; i++)
     {
-      Member *member = &g_array_index (self->metadata, Member, i);
+      const LsobsMember *member = &self->metadata.items[i];
 
-      if (!member->propagated || member->value == NULL)
+      if (!member->propagated || member->value.text == NULL)
         continue;
-      if (strlen (member->key) + _lsobs_bytes_get_size (member->value) <= max_bytes)
+      if (strlen (member->key) + member->value.len <= max_bytes)
         write_member (&text, member);
       else
         (*n_left_out)++;
@@ -800,7 +927,8 @@ _lsobs_annotations_write_propagated_unlocked (const LsobsAnnotations *self,
 GBytes *
 _lsobs_annotations_write_tags_unlocked (const LsobsAnnotations *self)
 {
-  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT;
+  char room[STACK_BYTES];
+  g_auto (LsobsBuffer) text = LSOBS_BUFFER_INIT_LENT (room);
 
   if (self->tags == NULL)
     return NULL;

@@ -48,6 +48,7 @@ struct _LsobsUsage
   double costs[LSOBS_N_USAGE_ITEMS];  /* or -1 if not set */
 };
 
+void _lsobs_usage_init (LsobsUsage *self);
 void _lsobs_usage_write (LsobsUsage *self, LsobsBuffer *out);
 
 G_END_DECLS

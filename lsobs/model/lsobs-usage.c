@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <math.h>
+#include <string.h>
 
 #include <glib/gi18n-lib.h>
 
@@ -721,6 +722,20 @@ find_usage_in (JsonObject **response)
   return usage != NULL ? usage : *response;
 }
 
+/* Makes a usage without any numbers.
+ * @self: with any contents; may lie on the stack, if no reference stays */
+void
+_lsobs_usage_init (LsobsUsage *self)
+{
+  memset (self, 0, sizeof *self);
+  g_atomic_ref_count_init (&self->ref_count);
+  for (guint i = 0; i < LSOBS_N_USAGE_ITEMS; i++)
+    {
+      self->tokens[i] = -1;
+      self->costs[i] = -1;
+    }
+}
+
 /**
  * lsobs_usage_new:
  *
@@ -733,14 +748,9 @@ find_usage_in (JsonObject **response)
 LsobsUsage *
 lsobs_usage_new (void)
 {
-  LsobsUsage *self = g_new0 (LsobsUsage, 1);
+  LsobsUsage *self = g_new (LsobsUsage, 1);
 
-  g_atomic_ref_count_init (&self->ref_count);
-  for (guint i = 0; i < LSOBS_N_USAGE_ITEMS; i++)
-    {
-      self->tokens[i] = -1;
-      self->costs[i] = -1;
-    }
+  _lsobs_usage_init (self);
   return self;
 }
 

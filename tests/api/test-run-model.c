@@ -120,6 +120,37 @@ static const ParamsRow params_rows[] = {
   { "empty-name", "{\"\":{},\"a\":[]}", "{\"ls_invocation_params\":{\"\":{},\"a\":[]}}" },
 };
 
+/* Each value that comes after the end is counted. */
+static void
+test_late (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
+
+  lsobs_run_end (run, NULL);
+  lsobs_run_set_model (run, "openai", "gpt-4o");
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_LATE_UPDATES), ==, 3);
+  lsobs_run_set_model (run, NULL, "gpt-4o");
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_LATE_UPDATES), ==, 5);
+}
+
+/* Each value that finds no room is counted. */
+static void
+test_full (RunFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (LsobsRun) run = run_fixture_start_llm (fixture);
+
+  /* 1000 are the most. */
+  for (guint i = 0; i < 999; i++)
+    {
+      g_autofree char *key = g_strdup_printf ("key-%u", i);
+
+      lsobs_run_set_metadata_string (run, key, "value");
+    }
+  lsobs_run_set_model (run, "openai", "gpt-4o");
+  g_assert_cmpuint (run_fixture_get (fixture, LSOBS_COUNTER_DROPPED_NOTES), ==, 2);
+  run_assert_member (run_fixture_finish (fixture, run), "extra.metadata.ls_provider", "\"openai\"");
+}
+
 static void
 test_params (RunFixture *fixture, gconstpointer data)
 {
@@ -246,6 +277,8 @@ main (int argc, char **argv)
   run_fixture_add_started ("/run-model/type", test_type);
   run_fixture_add_started ("/run-model/type-after", test_type_after);
   run_fixture_add_started ("/run-model/type-marked", test_type_marked);
+  run_fixture_add_started ("/run-model/late", test_late);
+  run_fixture_add_started ("/run-model/full", test_full);
   run_fixture_add_started ("/run-model/thread", test_thread);
   for (guint i = 0; i < G_N_ELEMENTS (params_rows); i++)
     {
