@@ -227,18 +227,21 @@ _lsobs_flush_error_set_unwritten (GError **error,
 static char *
 make_list (guint64 n_dropped, guint64 n_pending, guint64 n_spooled)
 {
-  g_autofree char *dropped = g_strdup_printf (
-      g_dngettext (GETTEXT_PACKAGE, "%" PRIu64 " record lost", "%" PRIu64 " records lost",
-                   (gulong) MIN (n_dropped, G_MAXULONG)),
-      n_dropped);
-  g_autofree char *pending = g_strdup_printf (
-      g_dngettext (GETTEXT_PACKAGE, "%" PRIu64 " record still to be sent",
-                   "%" PRIu64 " records still to be sent", (gulong) MIN (n_pending, G_MAXULONG)),
-      n_pending);
-  g_autofree char *spooled = g_strdup_printf (
-      g_dngettext (GETTEXT_PACKAGE, "%" PRIu64 " record in the spool",
-                   "%" PRIu64 " records in the spool", (gulong) MIN (n_spooled, G_MAXULONG)),
-      n_spooled);
+  g_autofree char *dropped =
+      g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%" PRIu64 " record lost",
+                                    "%" PRIu64 " records lost",
+                                    (gulong) MIN (n_dropped, G_MAXULONG)),
+                       n_dropped);
+  g_autofree char *pending =
+      g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%" PRIu64 " record still to be sent",
+                                    "%" PRIu64 " records still to be sent",
+                                    (gulong) MIN (n_pending, G_MAXULONG)),
+                       n_pending);
+  g_autofree char *spooled =
+      g_strdup_printf (g_dngettext (GETTEXT_PACKAGE, "%" PRIu64 " record in the spool",
+                                    "%" PRIu64 " records in the spool",
+                                    (gulong) MIN (n_spooled, G_MAXULONG)),
+                       n_spooled);
   const char *parts[4];
   guint n = 0;
 

@@ -505,15 +505,16 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
       g_autofree char *problem =
           _lsobs_pipeline_dup_problem (worst, _ ("a record is larger than a request may be"));
 
-      _lsobs_flush_error_set_permanent (error, waited_ms, n_remaining, sum.runs_failed, sum.runs_spooled,
-                                        problem);
+      _lsobs_flush_error_set_permanent (error, waited_ms, n_remaining, sum.runs_failed,
+                                        sum.runs_spooled, problem);
       return FALSE;
     }
   if (n_remaining + sum.runs_failed > 0)
     {
       g_autofree char *reason = find_reason (self);
 
-      _lsobs_flush_error_set_timeout (error, waited_ms, limit_ms, n_remaining, sum.runs_failed, reason);
+      _lsobs_flush_error_set_timeout (error, waited_ms, limit_ms, n_remaining, sum.runs_failed,
+                                      reason);
       return FALSE;
     }
   if (spooling != NULL)
@@ -597,8 +598,7 @@ new_waiter (LsobsWorker *worker)
  * @deadline, @limit: as of flush_init ()
  * @tally: whether the report comes after a stop */
 static void
-flush_begin (
-    Flush *self, GPtrArray *dispatchers, gint64 deadline, gint64 limit, gboolean tally)
+flush_begin (Flush *self, GPtrArray *dispatchers, gint64 deadline, gint64 limit, gboolean tally)
 {
   flush_init (self, dispatchers, deadline, limit);
   for (guint i = 0; i < self->n_parts; i++)
@@ -1087,8 +1087,8 @@ shutdown_begin (ShutdownState *self, GPtrArray *dispatchers, gint64 timeout)
                  timeout < 0 ? G_MAXINT64 : now + MIN (flush_time, LONGEST_TIMEOUT) * 1000);
       stops_any = stops_any || self->stops[i];
     }
-  flush_begin (&self->flush, dispatchers, get_deadline (stops_any ? flush_time : timeout),
-               timeout, stops_any);
+  flush_begin (&self->flush, dispatchers, get_deadline (stops_any ? flush_time : timeout), timeout,
+               stops_any);
 }
 
 /* The waiting is over: begins to end all sending. Does not wait. */
@@ -1214,8 +1214,8 @@ _lsobs_dispatcher_shut_down_all (GPtrArray *dispatchers,
   if (!done || n_lost == 0)
     return done;
   waited_ms = (g_get_monotonic_time () - began) / 1000;
-  limit_ms = leave_timeout != NULL && *leave_timeout >= 0 ? MIN (waited_ms, *leave_timeout)
-                                                          : waited_ms;
+  limit_ms =
+      leave_timeout != NULL && *leave_timeout >= 0 ? MIN (waited_ms, *leave_timeout) : waited_ms;
   _lsobs_flush_error_set_timeout (error, waited_ms, limit_ms, 0, n_lost, NULL);
   return FALSE;
 }

@@ -177,10 +177,10 @@ test_plural (TestFixture *fixture, gconstpointer data)
   g_assert_true (test_server_wait (fixture->server, has_request, NULL, TEST_TIMEOUT_MS));
   g_assert_false (lsobs_exporter_flush (fixture->exporter, 0, NULL, &error));
   g_assert_error (error, LSOBS_FLUSH_ERROR, LSOBS_FLUSH_ERROR_TIMEOUT);
-  expected = g_strdup_printf (check_translation (n == 1 ? singular : plural,
-                                                 g_dngettext (DOMAIN, singular, plural, n)),
-                              (gint64) 0, (guint64) n,
-                              translate ("The service has not answered yet"));
+  expected =
+      g_strdup_printf (check_translation (n == 1 ? singular : plural,
+                                          g_dngettext (DOMAIN, singular, plural, n)),
+                       (gint64) 0, (guint64) n, translate ("The service has not answered yet"));
   g_assert_cmpstr (error->message, ==, expected);
   test_server_release (fixture->server);
   g_assert_true (test_wait_counter (fixture->exporter, LSOBS_COUNTER_DELIVERED, n));

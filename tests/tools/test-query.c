@@ -165,7 +165,7 @@ test_refused (StoreFixture *fixture, gconstpointer data G_GNUC_UNUSED)
     { "search()", "search" },
     { "and()", "and" },
     { "not(eq(name, 'a'), eq(name, 'a'))", "not" },
-    { "eq(name, 'a'", "" },
+    { "eq(name, 'a'", "ends too early" },
     { "eq(name, 'a) ", "'a) " },
     { "eq(name, 'a') x", "x" },
     { "eq(feedback_key, 'good')", "feedback_key" },

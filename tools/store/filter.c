@@ -170,10 +170,15 @@ typedef struct
 static gpointer
 refuse_syntax (Parser *self, GError **error)
 {
-  g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID,
-               /* TRANSLATORS: %u is a number of bytes, %.30s the text at that place */
-               _ ("The filter is malformed at byte %u: “%.30s”"), (guint) (self->at - self->text),
-               self->at);
+  if (*self->at == '\0')
+    g_set_error_literal (error, STORE_ERROR, STORE_ERROR_INVALID,
+                         _ ("The filter ends too early: see whether a bracket or a quotation mark "
+                            "is missing"));
+  else
+    g_set_error (error, STORE_ERROR, STORE_ERROR_INVALID,
+                 /* TRANSLATORS: %u is a number of bytes, %.30s the text at that place */
+                 _ ("The filter is malformed at byte %u: “%.30s”"), (guint) (self->at - self->text),
+                 self->at);
   return NULL;
 }
 
