@@ -462,7 +462,7 @@ flush_report (Flush *self, gboolean written, LsobsFlushStats *stats, GError **er
 {
   gint64 now = g_get_monotonic_time ();
   gint64 waited_ms = (now - self->began) / 1000;
-  /* It is a little later than the deadline by now, which nobody has asked for. */
+  /* The current time is a little later than the deadline. */
   gint64 limit_ms = self->limit >= 0 && now >= self->deadline ? self->limit : waited_ms;
   LsobsPipeline *worst = NULL;
   LsobsPipeline *spooling = NULL;
