@@ -46,6 +46,7 @@ typedef struct
   gboolean plain;          /* the service takes no compressed bodies */
   guint n_delivered;       /* files */
   guint n_failed;          /* files */
+  guint n_other;           /* of them: files that only another process may send */
 
   /* the current file */
   LsobsFileLock file_lock; /* of the file: no other replay sends it */
@@ -316,6 +317,24 @@ is_forked (GTask *task)
   return TRUE;
 }
 
+/* Says why files of a spool stay. */
+static void
+tell_other (Replay *replay)
+{
+  g_message (
+      g_dngettext (
+          GETTEXT_PACKAGE,
+          /* TRANSLATORS: the plural is that of the files; the text is a path. */
+          "%u file in %s was not sent: it was written for another address, workspace, "
+          "project or key; send it with the settings of the program that has written it, "
+          "such as LANGSMITH_PROJECT",
+          "%u files in %s were not sent: they were written for another address, workspace, "
+          "project or key; send them with the settings of the program that has written them, "
+          "such as LANGSMITH_PROJECT",
+          replay->n_other),
+      replay->n_other, replay->list.folder->path);
+}
+
 /* Ends the task. The connections are closed here, in the thread that has used them, and the lock is
  * released before the caller goes on; the task may be freed in another thread.
  * @error: (transfer full) (nullable) */
@@ -325,6 +344,8 @@ finish (GTask *task, GError *error)
   Replay *replay = g_task_get_task_data (task);
 
   assert_context (task);
+  if (replay->n_other > 0)
+    tell_other (replay);
   _lsobs_replay_list_end (&replay->list, replay->n_delivered > 0);
   replay->list.history->not_before = _lsobs_service_get_not_before (replay->service);
   _lsobs_service_close (replay->service);
@@ -873,6 +894,7 @@ start_loaded (GTask *task)
   if (!is_own (replay))
     {
       replay->n_failed += replay->mode == LSOBS_REPLAY_DIRECTORY;
+      replay->n_other += replay->mode == LSOBS_REPLAY_DIRECTORY;
       end_file (replay);
       start_next_file (task);
       return;

@@ -571,22 +571,51 @@ test_spool (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
                    2);
 }
 
-/* Makes files in the spool of a project, as their service is away. */
-static void
-spool_runs (const char *folder, const char *url, const char *project, guint n_files)
+/* Returns: (transfer full) (nullable): the path of a file in a folder */
+static char *
+find_file (const char *folder)
 {
-  for (guint i = 0; i < n_files; i++)
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name = NULL;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    if (g_str_has_prefix (name, "trace_"))
+      return g_build_filename (folder, name, NULL);
+  return NULL;
+}
+
+/* Makes files in the spool of a project: a service that hangs makes one, the others are copies. */
+static void
+spool_runs (TestServer *server, const char *folder, const char *project, guint n_files)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = NULL;
+  g_autofree char *text = NULL;
+  gsize len;
+
+  test_server_hold (server);
+  while ((path = find_file (folder)) == NULL)
     {
       g_autoptr (LsobsConfig) config = lsobs_config_new ("key", project);
       g_autoptr (LsobsExporter) exporter = NULL;
       g_autoptr (LsobsRunEvent) event =
           lsobs_run_event_new_start (TEST_ROOT, NULL, "spooled", LSOBS_RUN_TYPE_TOOL, NULL);
 
-      lsobs_config_set_api_url (config, url);
+      lsobs_config_set_api_url (config, test_server_get_url (server));
       lsobs_config_set_spool_dir (config, folder);
       exporter = lsobs_exporter_new (config, NULL, NULL);
       g_assert_true (lsobs_exporter_enqueue (exporter, event, NULL));
-      lsobs_exporter_shutdown (exporter, 0, NULL, NULL);
+      lsobs_exporter_shutdown (exporter, 400, NULL, NULL);
+    }
+  test_server_release (server);
+  g_file_get_contents (path, &text, &len, &error);
+  g_assert_no_error (error);
+  for (guint i = 1; i < n_files; i++)
+    {
+      g_autofree char *copy = g_strdup_printf ("%s/trace_%u.json", folder, i);
+
+      g_file_set_contents (copy, text, (gssize) len, &error);
+      g_assert_no_error (error);
     }
 }
 
@@ -603,10 +632,11 @@ test_spool_of_other (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   g_setenv ("LANGSMITH_API_KEY", "key", TRUE);
   g_setenv ("LANGSMITH_PROJECT", "mine", TRUE);
-  spool_runs (folder, url, "other", 2);
+  spool_runs (server, folder, "other", 2);
   g_assert_cmpint (forward (fixture, url, words, &output, &errors), ==, 1);
   g_assert_cmpstr (output, ==, "Files sent, and removed: 0; not taken, and kept: 2\n");
-  g_assert_nonnull (strstr (errors, "2 files are for another address, workspace, project or key"));
+  g_assert_nonnull (strstr (errors, "2 files in "));
+  g_assert_nonnull (strstr (errors, "were written for another address, workspace, project or key"));
   g_assert_nonnull (strstr (errors, "LANGSMITH_PROJECT"));
   g_setenv ("LANGSMITH_PROJECT", "other", TRUE);
   assert_said (fixture, url, words, "Files sent, and removed: 2; not taken, and kept: 0\n");
@@ -625,8 +655,8 @@ test_spool_refused (ServeFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *errors = NULL;
 
   g_setenv ("LANGSMITH_API_KEY", "key", TRUE);
+  spool_runs (server, folder, "default", 3);
   test_server_push (server, "/runs", (TestAnswer){ .status = 401, .repeat = -1 });
-  spool_runs (folder, url, "default", 3);
   g_assert_cmpint (forward (fixture, url, words, &output, &errors), ==, 1);
   g_assert_cmpstr (output, ==, "Files sent, and removed: 0; not taken, and kept: 3\n");
   g_assert_nonnull (strstr (errors, "Correct the key, and run the command again"));

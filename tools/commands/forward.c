@@ -29,7 +29,6 @@
 #include "tools/terminal/screen.h"
 #include "tools/transfer/choice.h"
 #include "tools/transfer/forwarder.h"
-#include "tools/transfer/kept-files.h"
 
 /* How many runs and pieces of feedback are sent per second to a service on another machine. */
 #define RATE 200
@@ -57,7 +56,7 @@ static const GOptionEntry entries[] = {
   { "into", 0, 0, G_OPTION_ARG_STRING, &into,
     N_ ("Send all runs to this project instead of their own"), N_ ("NAME") },
   { "spool", 0, 0, G_OPTION_ARG_FILENAME, &spool,
-    N_ ("Send the files that a program has left in this folder of failed traces, or spool, instead of stored traces"),
+    N_ ("Send the files that a program has left in this folder, a spool or a folder of lost records, instead of stored traces"),
     N_ ("FOLDER") },
   { "rate", 0, 0, G_OPTION_ARG_DOUBLE, &rate,
     N_ ("Runs to send per second; 0 for no limit [200; 0 for this machine]"), N_ ("NUMBER") },
@@ -478,20 +477,17 @@ replayed_cb (GObject *object, GAsyncResult *result, gpointer data)
   replay->done = TRUE;
 }
 
-/* Says why files of a spool were not sent. */
-static void
-tell_other (guint n_files)
+/* Returns: how many files of a spool, or of lost records, are in the folder */
+static guint
+count_files (const char *folder)
 {
-  command_print_error (
-      g_dngettext (GETTEXT_PACKAGE,
-                   "%u file is for another address, workspace, project or key: set "
-                   "LANGSMITH_ENDPOINT, LANGSMITH_WORKSPACE_ID, LANGSMITH_PROJECT and "
-                   "LANGSMITH_API_KEY as for the program that has written it",
-                   "%u files are for another address, workspace, project or key: set "
-                   "LANGSMITH_ENDPOINT, LANGSMITH_WORKSPACE_ID, LANGSMITH_PROJECT and "
-                   "LANGSMITH_API_KEY as for the program that has written them",
-                   n_files),
-      n_files);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+  guint n = 0;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    n += g_str_has_prefix (name, "trace_") && g_str_has_suffix (name, ".json");
+  return n;
 }
 
 static int
@@ -500,7 +496,7 @@ forward_spool (Session *session, LsobsConfig *config)
   g_autoptr (LsobsClient) client = NULL;
   GError *error = NULL;
   Replay replay = { 0 };
-  KeptFiles kept;
+  guint n_kept;
 
   client = lsobs_client_new (config, &error);
   if (client == NULL)
@@ -508,16 +504,14 @@ forward_spool (Session *session, LsobsConfig *config)
   lsobs_client_replay_async (client, spool, session->cancellable, replayed_cb, &replay);
   while (!replay.done)
     g_main_context_iteration (NULL, TRUE);
-  /* After an error, files were not tried: all of them are counted. */
-  kept_files_count (&kept, spool, replay.n_failed > 0 && replay.error == NULL ? config : NULL);
+  /* Those that were not tried, too. */
+  n_kept = count_files (spool);
   if (as_json)
-    printf ("{\"files\":%u,\"failed\":%u}\n", replay.n_delivered, kept.n_all);
+    printf ("{\"files\":%u,\"failed\":%u}\n", replay.n_delivered, n_kept);
   else
     /* TRANSLATORS: both %u are numbers of files */
     g_print (_ ("Files sent, and removed: %u; not taken, and kept: %u\n"), replay.n_delivered,
-             kept.n_all);
-  if (kept.n_other > 0)
-    tell_other (kept.n_other);
+             n_kept);
   lsobs_transport_close (LSOBS_TRANSPORT (client));
   if (session->signal != 0)
     {
