@@ -20,7 +20,7 @@ const GOptionEntry choice_entries[] = {
   { "project", 'p', 0, G_OPTION_ARG_STRING, &choice_options.project,
     N_ ("Only traces of this project"), N_ ("NAME") },
   { "errors", 'e', 0, G_OPTION_ARG_NONE, &choice_options.only_errors,
-    N_ ("Only traces that have failed"), NULL },
+    N_ ("Only traces whose root run has failed"), NULL },
   { "search", 's', 0, G_OPTION_ARG_STRING, &choice_options.words,
     N_ ("Only traces with these words"), N_ ("WORDS") },
   { "filter", 'f', 0, G_OPTION_ARG_STRING, &choice_options.filter,
