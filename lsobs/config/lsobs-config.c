@@ -706,9 +706,9 @@ static const LsobsSetting settings[] = {
    *
    * Whether there is a spool even if #LsobsConfig:spool-dir is %NULL. The default is %FALSE. The
    * spool is then the directory `lsobs` in `$XDG_STATE_HOME/ID`. The ID is that of the default
-   * #GApplication; without one, it is the last part of g_get_prgname(); programs that have neither
-   * share `$XDG_STATE_HOME/lsobs`. In Flatpak, each
-   * application has its own `$XDG_STATE_HOME`. A program that has more rights than its user, such
+   * #GApplication; without one, it is the last part of g_get_prgname(). Programs that have neither
+   * share the directory `$XDG_STATE_HOME/lsobs`. In Flatpak, each application has its own
+   * `$XDG_STATE_HOME`. A program that has more rights than its user, such
    * as a setuid program, needs #LsobsConfig:spool-dir for a spool.
    *
    * Since: 0.1
