@@ -80,7 +80,7 @@ def make_readme(result):
     ready, node, run = (find_row(result, figure)
                         for figure in ('ready-p50/1000', 'node-cpu/1000', 'run-cpu/ready/1000'))
     text = f'''To record a run with 1 KB of JSON takes {with_unit(ready)} of the calling thread ({with_unit(node)} for a
-`JsonNode`), and to deliver it {with_unit(run)} of processor time, where libsoup alone takes {show(run['control'])} µs. The
+`JsonNode`), and to deliver it {with_unit(run)} of processor time, about what libsoup alone needs ({show(run['control'])} µs). The
 [guide](docs/reference/guide-performance.xml) has all figures; `./dev bench` measures them.'''
     return textwrap.fill(' '.join(text.split()), 100, break_long_words=False, break_on_hyphens=False) + '\n'
 
