@@ -260,8 +260,8 @@ lsobs_message_wrap_response (SoupMessage *message, GInputStream *stream)
  * @bytes: (transfer none) (nullable): the whole answer, such as that of
  *   soup_session_send_and_read(), or %NULL if there is none
  *
- * Traces the whole answer, and ends the run. The caller keeps its reference to @bytes. Does nothing if @message is not traced, or if its
- * answer was wrapped.
+ * Traces the whole answer, and ends the run. The caller keeps its reference to @bytes. Does nothing
+ * if @message is not traced, or if its answer was wrapped.
  *
  * Since: 0.1
  */
@@ -285,8 +285,8 @@ lsobs_message_take_response (SoupMessage *message, GBytes *bytes)
  * @message: a message that was sent
  * @error: (transfer none): why there is no answer
  *
- * Ends the run of a message that got no answer with an error. The caller keeps @error. Does nothing if @message is not
- * traced.
+ * Ends the run of a message that got no answer with an error. The caller keeps @error. Does nothing
+ * if @message is not traced.
  *
  * Since: 0.1
  */

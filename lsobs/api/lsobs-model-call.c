@@ -46,8 +46,9 @@
  * size of the vectors are recorded.
  *
  * The metadata are the model, the provider, the parameters that are known not to be secrets, and
- * the member `metadata` of the request. The usage of the run has the tokens, and the costs if the model
- * service reports them; otherwise LangSmith computes the costs, and other services need not. If a stream has no usage because the request did not ask for it, the metadata
+ * the member `metadata` of the request. The usage of the run has the tokens, and the costs if the
+ * model service reports them; otherwise LangSmith computes the costs, and other services need not. If
+ * a stream has no usage because the request did not ask for it, the metadata
  * `usage_missing` says so. The first part of a stream adds the event `new_token`.
  *
  * The run fails with the error message of the service, if there is one. It fails with `Cancelled`

@@ -521,11 +521,9 @@ debug_tracing (LsobsConfig *config)
   const char *variable;
 
   _lsobs_environment_peek_first (setting->variables, &variable);
-  if (config->values.tracing_enabled)
-    g_debug ("Tracing is on: %s says so", variable);
-  else if (variable != NULL)
-    g_debug ("Tracing is off: %s says so", variable);
-  else
+  if (variable != NULL)
+    g_debug ("Tracing is %s: %s says so", config->values.tracing_enabled ? "on" : "off", variable);
+  else if (!config->values.tracing_enabled)
     g_debug ("Tracing is off: the environment does not say LANGSMITH_TRACING=true");
 }
 

@@ -55,9 +55,8 @@ struct _TestServer
   guint16 port;                 /* the same */
   GPtrArray *exchanges;         /* (owned) (element-type TestExchange) used in the thread only */
   guint n_sockets;              /* used in the thread only */
-  GPtrArray *sockets; /* (owned) (element-type GSocket) see close_forgotten_cb(); used in the
-                                 * thread only */
-  GSocket *closed;    /* (owned) (nullable) keeps the port while it is closed; used in the
+  GPtrArray *sockets;           /* (owned) (element-type GSocket) used in the thread only */
+  GSocket *closed;              /* (owned) (nullable) keeps the port while it is closed; used in the
                                  * thread only */
 
   GMutex lock; /* guards everything below, and the states of requests */
