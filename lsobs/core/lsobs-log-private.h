@@ -39,5 +39,8 @@ void _lsobs_log_lost (guint64 n_records, gboolean is_end);
 /* A run is used after lsobs_run_wrap() has ended it. Writes a message once in a process.
  * @name: of the run */
 void _lsobs_log_early_end (const char *name);
+/* A replay has left files, which another process may send.
+ * @path: of their folder */
+void _lsobs_log_other_files (guint n_files, const char *path);
 
 G_END_DECLS

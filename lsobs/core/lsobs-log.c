@@ -248,3 +248,21 @@ _lsobs_log_early_end (const char *name)
          "run itself"),
       name);
 }
+
+/* Called from any thread. */
+void
+_lsobs_log_other_files (guint n_files, const char *path)
+{
+  log_message (
+      g_dngettext (
+          GETTEXT_PACKAGE,
+          /* TRANSLATORS: the plural is that of the files; the text is a path. */
+          "%u file in %s was not sent: it was written for another address, workspace, "
+          "project or key; send it with the settings of the program that has written it, "
+          "such as LANGSMITH_PROJECT",
+          "%u files in %s were not sent: they were written for another address, workspace, "
+          "project or key; send them with the settings of the program that has written them, "
+          "such as LANGSMITH_PROJECT",
+          n_files),
+      n_files, path);
+}

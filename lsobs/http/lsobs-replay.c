@@ -7,6 +7,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "lsobs/core/lsobs-fork-private.h"
+#include "lsobs/core/lsobs-log-private.h"
 #include "lsobs/http/lsobs-attempts-private.h"
 #include "lsobs/http/lsobs-replay-list-private.h"
 #include "lsobs/http/lsobs-replay-private.h"
@@ -317,24 +318,6 @@ is_forked (GTask *task)
   return TRUE;
 }
 
-/* Says why files of a spool stay. */
-static void
-tell_other (Replay *replay)
-{
-  g_message (
-      g_dngettext (
-          GETTEXT_PACKAGE,
-          /* TRANSLATORS: the plural is that of the files; the text is a path. */
-          "%u file in %s was not sent: it was written for another address, workspace, "
-          "project or key; send it with the settings of the program that has written it, "
-          "such as LANGSMITH_PROJECT",
-          "%u files in %s were not sent: they were written for another address, workspace, "
-          "project or key; send them with the settings of the program that has written them, "
-          "such as LANGSMITH_PROJECT",
-          replay->n_other),
-      replay->n_other, replay->list.folder->path);
-}
-
 /* Ends the task. The connections are closed here, in the thread that has used them, and the lock is
  * released before the caller goes on; the task may be freed in another thread.
  * @error: (transfer full) (nullable) */
@@ -345,7 +328,7 @@ finish (GTask *task, GError *error)
 
   assert_context (task);
   if (replay->n_other > 0)
-    tell_other (replay);
+    _lsobs_log_other_files (replay->n_other, replay->list.folder->path);
   _lsobs_replay_list_end (&replay->list, replay->n_delivered > 0);
   replay->list.history->not_before = _lsobs_service_get_not_before (replay->service);
   _lsobs_service_close (replay->service);

@@ -975,6 +975,9 @@ test_disk (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
   g_assert_true (g_file_set_contents (fixture->dir, "a file", -1, NULL));
   test_server_close_port (fixture->base.server);
+  /* All are lost by the shutdown, and none before. */
+  lsobs_config_set_flush_interval (fixture->base.config, TEST_NEVER_MS);
+  lsobs_config_set_max_batch_size (fixture->base.config, 200);
   test_fixture_start (&fixture->base);
   test_emit_many (fixture->base.exporter, 120);
   start = g_get_monotonic_time ();
