@@ -248,7 +248,8 @@ for (const [filter, name] of [
   ["like(name, \"x\")", "like"],
   ["eq(colour, 1)", "colour"],
   ["gt(status, \"error\")", "status"],
-  ["eq(name", "malformed"],
+  ["eq(name", "ends too early"],
+  ["eq(name, \"a\") x", "malformed"],
   ["has(inputs, \"x\")", "inputs"],
   ["eq(latency, \"soon\")", "latency"],
 ]) {
