@@ -71,7 +71,7 @@ deb () {
   # The other tests do not depend on where the build is; these read the sources, beside what is built.
   if [ "$option" = --nocheck ]; then
     say "the checks of the sources, in ${dir##*/}"
-    make -C "$source" check TESTS="$(cd "$source" && echo tests/checks/test-*.sh)" > "$dir/check.log" 2>&1 || rc=$?
+    make -C "$source" check-am TESTS="$(cd "$source" && echo tests/checks/test-*.sh)" > "$dir/check.log" 2>&1 || rc=$?
     show_failures "$source"
     read -r passed failed skipped < <(results "$source")
     [ "$rc" = 0 ] || { echo "$passed passed, $failed failed, $skipped skipped"; return "$rc"; }
