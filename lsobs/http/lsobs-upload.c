@@ -370,14 +370,11 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   LsobsBatchHistory *history = _lsobs_batch_peek_history (upload->batch);
   g_auto (LsobsAnswer) answer = LSOBS_ANSWER_INIT;
   g_autoptr (GError) error = NULL;
-  gboolean answered;
 
   g_assert (g_main_context_is_owner (g_task_get_context (task)));
   if (leave_to_parent (task))
     return;
-  answered = _lsobs_attempts_end (&upload->attempts, result, &answer, &error);
-  _lsobs_service_end_upload (upload->service, answered && answer.text != NULL);
-  if (!answered)
+  if (!_lsobs_attempts_end (&upload->attempts, result, &answer, &error))
     {
       g_task_return_error (task, g_steal_pointer (&error));
       return;
@@ -493,7 +490,7 @@ start_attempt (GTask *task)
   _lsobs_attempts_begin (&upload->attempts, task, make_message (upload), type, upload->body,
                          attempted_cb);
   g_main_context_push_thread_default (g_task_get_context (task));
-  _lsobs_service_begin_upload (service);
+  _lsobs_service_ask (service);
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 
