@@ -316,36 +316,17 @@ test_endless (TlsFixture *fixture, gconstpointer data)
   tls_test_arrival (fixture, data);
 }
 
-static guint
-count_sockets (void)
-{
-  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
-  const char *name;
-  guint n = 0;
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *path = g_build_filename ("/proc/self/fd", name, NULL);
-      g_autofree char *target = g_file_read_link (path, NULL);
-
-      if (target != NULL && g_str_has_prefix (target, "socket:"))
-        n++;
-    }
-
-  return n;
-}
-
 static gboolean
 has_sockets (gpointer data)
 {
-  return count_sockets () == GPOINTER_TO_UINT (data);
+  return test_count_descriptors ("socket:") == GPOINTER_TO_UINT (data);
 }
 
 /* The end of the observer does not wait for such a server, and nothing of the connection stays. */
 static void
 test_shutdown (TlsFixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  guint n_sockets = count_sockets ();
+  guint n_sockets = test_count_descriptors ("socket:");
 
   if (fixture->service == NULL)
     return;

@@ -505,23 +505,6 @@ run_with_service (const Row *row)
     g_socket_service_stop (continuing);
 }
 
-static guint
-count_entries (const char *path)
-{
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  guint n = 0;
-
-  while (dir != NULL && g_dir_read_name (dir) != NULL)
-    n++;
-  return n;
-}
-
-static guint
-count_descriptors (void)
-{
-  return count_entries ("/proc/self/fd");
-}
-
 /* GIO has a pool of threads for all of the process, which TLS and look-ups of names use. */
 static gboolean skips_pool;
 
@@ -605,7 +588,8 @@ is_settled (gpointer data)
 {
   Usage *usage = data;
 
-  return count_descriptors () <= usage->n_descriptors && count_threads () <= usage->n_threads;
+  return test_count_descriptors (NULL) <= usage->n_descriptors &&
+         count_threads () <= usage->n_threads;
 }
 
 /* Observers have had time to leave. */
@@ -631,7 +615,7 @@ update_most (Usage *most, const Usage *warm)
 {
   guint n_threads = count_threads ();
 
-  most->n_descriptors = MAX (most->n_descriptors, count_descriptors ());
+  most->n_descriptors = MAX (most->n_descriptors, test_count_descriptors (NULL));
   most->n_momentary = MAX (most->n_momentary, n_threads);
   for (guint i = 0; n_threads > warm->n_threads + MAX_THREADS && i < MOMENT_MS; i++)
     {
@@ -719,7 +703,7 @@ measure (const Row *row)
   g_assert_true (test_wait_until (is_empty, &end, TEST_TIMEOUT_MS));
   if (resolver != NULL)
     test_resolver_uninstall (resolver);
-  usage = (Usage){ .n_descriptors = count_descriptors (), .n_threads = count_threads () };
+  usage = (Usage){ .n_descriptors = test_count_descriptors (NULL), .n_threads = count_threads () };
 
   assert_flat (config, row, &usage, &most);
   g_printerr ("%u descriptors and %u threads before, %u and %u at most\n", usage.n_descriptors,

@@ -227,3 +227,21 @@ test_forbid_threads (gboolean forbid)
   return FALSE;
 #endif
 }
+
+guint
+test_count_descriptors (const char *text)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  const char *name;
+  guint n = 0;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename ("/proc/self/fd", name, NULL);
+      g_autofree char *target = g_file_read_link (path, NULL);
+
+      if (text == NULL || (target != NULL && strstr (target, text) != NULL))
+        n++;
+    }
+  return n;
+}

@@ -108,4 +108,8 @@ GBytes *test_data_load (const char *name);
 /* Has new threads fail, or lets them be again. FALSE if this C library does not tell how. */
 gboolean test_forbid_threads (gboolean forbid);
 
+/* How many descriptors of this process are open whose target has this text, such as "socket:" or
+ * "[eventfd]", of which each main context has one; all without a text. 0 without /proc. */
+guint test_count_descriptors (const char *text);
+
 G_END_DECLS

@@ -4,8 +4,6 @@
 
 #include "config.h"
 
-#include <string.h>
-
 #include "lsobs/http/lsobs-drain-private.h"
 #include "tests/lib/failed-traces-helpers.h"
 #include "tests/lib/test-helpers.h"
@@ -18,28 +16,10 @@ typedef struct
   int n_left;        /* (atomic) */
 } Chain;
 
-/* Each main context has one. */
-static guint
-count_event_descriptors (void)
-{
-  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
-  const char *name;
-  guint n = 0;
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *path = g_build_filename ("/proc/self/fd", name, NULL);
-      g_autofree char *target = g_file_read_link (path, NULL);
-
-      n += target != NULL && strstr (target, "[eventfd]") != NULL;
-    }
-  return n;
-}
-
 static gboolean
 has_no_more (gpointer data)
 {
-  return count_event_descriptors () <= GPOINTER_TO_UINT (data);
+  return test_count_descriptors ("[eventfd]") <= GPOINTER_TO_UINT (data);
 }
 
 static gboolean
@@ -88,7 +68,7 @@ test_chain (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   chain.drain = _lsobs_drain_new (settings, counters);
   /* GLib keeps some for the process. */
   run_chain (&chain, 2);
-  n_before = count_event_descriptors ();
+  n_before = test_count_descriptors ("[eventfd]");
   run_chain (&chain, N_DRAINS);
   g_assert_true (test_wait_until (has_no_more, GUINT_TO_POINTER (n_before), TEST_TIMEOUT_MS));
   _lsobs_drain_unref (chain.drain);

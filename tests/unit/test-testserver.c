@@ -468,29 +468,18 @@ test_wait_deadline (void)
   g_assert_cmpuint (n_asked, >, 1);
 }
 
-static guint
-count_descriptors (void)
-{
-  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
-  guint n = 0;
-
-  while (dir != NULL && g_dir_read_name (dir) != NULL)
-    n++;
-  return n;
-}
-
 /* Connections that clients have closed leave no descriptor open. */
 static void
 test_ended (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-  guint n_before = count_descriptors ();
+  guint n_before = test_count_descriptors (NULL);
 
   for (guint i = 0; i < 50; i++)
     {
       g_assert_cmpuint (post (fixture, RUN ("agent")), ==, 202);
       soup_session_abort (fixture->session);
     }
-  g_assert_cmpuint (count_descriptors (), <, n_before + 20);
+  g_assert_cmpuint (test_count_descriptors (NULL), <, n_before + 20);
 }
 
 static void
