@@ -13,7 +13,7 @@ newer_tests="
   tests/api/test-conformance tests/api/test-conformance-fork tests/api/test-conformance-reactions
   tests/api/test-http1 tests/api/test-http2 tests/api/test-tls
   tests/api/test-replay tests/api/test-resources
-  tests/unit/test-client-retry tests/unit/test-json tests/unit/test-proxy tests/unit/test-service
+  tests/unit/test-client-retry tests/unit/test-exchange tests/unit/test-json tests/unit/test-proxy tests/unit/test-service
   tests/unit/test-service-address"
 
 # newer_suite: the Debian after this one

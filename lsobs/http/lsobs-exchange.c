@@ -37,18 +37,24 @@
  * that of the second, and use freed memory. */
 #define IO_PRIORITY (G_PRIORITY_DEFAULT - 1)
 
+/* Lower than IO_PRIORITY. When libsoup has read the head of an answer, it may pass that on by a
+ * source of IO_PRIORITY, in the next turn of the main context. If its cancellable were cancelled in
+ * between, or by another thread, libsoup 3.6 would end the message twice, and use freed memory. */
+#define STOP_PRIORITY G_PRIORITY_DEFAULT
+
 typedef struct
 {
   SoupSession *session;  /* (unowned) the source object of the task */
   GMainContext *context; /* (unowned) of the task */
+  GCancellable *caller;  /* (unowned) (nullable) of the task */
   SoupMessage *message;  /* (owned) */
   char *type;            /* (owned) (nullable) of the body */
   GBytes *body;          /* (owned) (nullable) */
   LsobsExchangeLimits limits;
-  GCancellable *cancellable; /* (owned) cancelled with that of the task, or at the deadline */
+  GCancellable *cancellable; /* (owned) of libsoup; cancelled only in the context of the task */
   gulong cancelled_id;
-  GSource *timeout; /* (owned) (nullable) cancels at the deadline */
-  GSource *stop;    /* (owned) (nullable) fires when cancellable is cancelled, and once more after
+  GSource *timeout; /* (owned) (nullable) fires at the deadline */
+  GSource *stop;    /* (owned) (nullable) fires when the exchange has to stop, and once more after
                         * STOP_GRACE */
   GSource *look;    /* (owned) (nullable) looks at the connection */
   gboolean looks_dead; /* the last look found it dead */
@@ -58,6 +64,8 @@ typedef struct
   gboolean sent;       /* the server may have read a part of the request */
   gboolean running;    /* the message is on a connection */
   gboolean answered;   /* the head of the answer was read */
+  gboolean fresh;      /* the head may have been read in this turn of the main context */
+  gboolean stopping;   /* the exchange has to stop */
   gboolean left;       /* the task has ended, libsoup has not */
   gboolean written;    /* libsoup has written the whole request */
   gboolean closing;    /* the answer was read, libsoup ends the message */
@@ -112,7 +120,7 @@ end (GTask *task)
 
   g_assert (g_main_context_is_owner (exchange->context));
   if (exchange->cancelled_id != 0)
-    g_cancellable_disconnect (g_task_get_cancellable (task), exchange->cancelled_id);
+    g_cancellable_disconnect (exchange->caller, exchange->cancelled_id);
   exchange->cancelled_id = 0;
   g_signal_handlers_disconnect_by_data (exchange->message, exchange);
   if (exchange->closing)
@@ -242,12 +250,15 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
     }
   if (stream != NULL)
     {
-      /* The cancellable alone ends the reading. */
       exchange->running = FALSE;
+      exchange->fresh = FALSE;
       exchange->answer = g_malloc (exchange->limits.max_answer + 1);
       g_input_stream_read_all_async (stream, exchange->answer, exchange->limits.max_answer,
                                      G_PRIORITY_DEFAULT, exchange->cancellable, answer_read_cb,
                                      g_object_ref (task));
+      /* The cancellable alone ends the reading. */
+      if (exchange->stopping)
+        g_cancellable_cancel (exchange->cancellable);
       return;
     }
 
@@ -263,6 +274,15 @@ sent_cb (GObject *object, GAsyncResult *result, gpointer user_data)
 }
 
 /* Called in the context of the task. */
+static void
+stop_soon (Exchange *exchange)
+{
+  g_assert (g_main_context_is_owner (exchange->context));
+  if (!exchange->stopping && exchange->stop != NULL)
+    g_source_set_ready_time (exchange->stop, 0);
+}
+
+/* Called in the context of the task. */
 static gboolean
 timed_out_cb (gpointer user_data)
 {
@@ -270,7 +290,7 @@ timed_out_cb (gpointer user_data)
 
   g_assert (g_main_context_is_owner (exchange->context));
   if (!is_forked (exchange))
-    g_cancellable_cancel (exchange->cancellable);
+    stop_soon (exchange);
   return G_SOURCE_REMOVE;
 }
 
@@ -315,21 +335,32 @@ stopped_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Called in the context of the task, when the cancellable of the exchange is cancelled. libsoup
- * notices that at once over HTTP/1.1. Over HTTP/2 it notices only when data comes, which a silent
- * server does not send. */
+/* Called in the context of the task, when the exchange has to stop. libsoup notices a cancellation
+ * at once over HTTP/1.1. Over HTTP/2 it notices it only when data comes, which a silent server does
+ * not send. */
 static gboolean
-stop_cb (GCancellable *cancellable, gpointer user_data)
+stop_cb (gpointer user_data)
 {
   g_autoptr (GTask) task = g_object_ref (G_TASK (user_data));
   Exchange *exchange = g_task_get_task_data (task);
 
   g_assert (g_main_context_is_owner (exchange->context));
+  if (is_forked (exchange))
+    return G_SOURCE_REMOVE;
+  exchange->stopping = TRUE;
+  if (exchange->fresh)
+    {
+      exchange->fresh = FALSE;
+      return G_SOURCE_CONTINUE;
+    }
+  g_cancellable_cancel (exchange->cancellable);
   /* The cancellable alone ends the reading, which still writes into the answer. */
-  if (is_forked (exchange) || (exchange->answer != NULL && !exchange->closing))
+  if (exchange->answer != NULL && !exchange->closing)
     return G_SOURCE_REMOVE;
   if (exchange->closing || (is_http2 (exchange) && exchange->running))
     _lsobs_session_pool_break (exchange->session);
+  if (!exchange->sent)
+    _lsobs_session_pool_abandon (exchange->session);
   clear_source (&exchange->stop);
   exchange->stop = g_timeout_source_new (STOP_GRACE);
   g_source_set_static_name (exchange->stop, "[lsobs] request end");
@@ -364,7 +395,9 @@ look_cb (gpointer user_data)
 static void
 cancelled_cb (GCancellable *cancellable, gpointer user_data)
 {
-  g_cancellable_cancel (G_CANCELLABLE (user_data));
+  GSource *stop = user_data;
+
+  g_source_set_ready_time (stop, 0);
 }
 
 /* Called in the context of the task, while a new connection is set up. */
@@ -414,12 +447,20 @@ wrote_body_cb (SoupMessage *message, gpointer user_data)
   exchange->written = TRUE;
 }
 
+/* Stops the exchange in a signal of the message. libsoup looks at the cancellable afterwards. */
+static void
+stop_now (Exchange *exchange)
+{
+  stop_soon (exchange);
+  g_cancellable_cancel (exchange->cancellable);
+}
+
 /* @reason: translated */
 static void
 give_up (Exchange *exchange, const char *reason)
 {
   exchange->given_up = reason;
-  g_cancellable_cancel (exchange->cancellable);
+  stop_now (exchange);
 }
 
 /* Called in the context of the task, before libsoup sends the message again: the server has refused
@@ -462,10 +503,11 @@ got_informational_cb (SoupMessage *message, gpointer user_data)
   exchange->interim_at = now;
   if (exchange->given_up != NULL)
     return;
-  /* libsoup may not return to the main context, whose timeout would end the exchange, and where
+  /* libsoup may not return to the main context, whose sources would end the exchange, and where
    * the worker would learn that it is to stop. */
-  if (now >= exchange->deadline || (is_flood && _lsobs_work_limit_is_over ()))
-    g_cancellable_cancel (exchange->cancellable);
+  if (now >= exchange->deadline || g_cancellable_is_cancelled (exchange->caller) ||
+      (is_flood && _lsobs_work_limit_is_over ()))
+    stop_now (exchange);
   if (++exchange->n_interim <= MAX_INTERIM)
     return;
   /* TRANSLATORS: this can follow “The service cannot be reached: ”. */
@@ -494,6 +536,7 @@ got_headers_cb (SoupMessage *message, gpointer user_data)
       return;
     }
   exchange->answered = TRUE;
+  exchange->fresh = TRUE;
   if (SOUP_STATUS_IS_SUCCESSFUL (status))
     g_source_set_ready_time (exchange->timeout, MIN (exchange->deadline, soon));
 }
@@ -512,27 +555,45 @@ watch_message (Exchange *exchange)
   g_signal_connect (message, "finished", G_CALLBACK (finished_cb), exchange);
 }
 
+static gboolean
+dispatch_stop (GSource *source, GSourceFunc callback, gpointer user_data)
+{
+  return callback (user_data);
+}
+
+static GSourceFuncs stop_funcs = { NULL, NULL, dispatch_stop, NULL, NULL, NULL };
+
+/* The stop source does not fire before its ready time is set. */
+static void
+arm_stop (GTask *task)
+{
+  Exchange *exchange = g_task_get_task_data (task);
+
+  exchange->stop = g_source_new (&stop_funcs, sizeof (GSource));
+  g_source_set_static_name (exchange->stop, "[lsobs] request stop");
+  g_source_set_priority (exchange->stop, STOP_PRIORITY);
+  g_source_set_callback (exchange->stop, stop_cb, g_object_ref (task), g_object_unref);
+  g_source_attach (exchange->stop, g_task_get_context (task));
+  _lsobs_session_pool_set_stop (exchange->session, exchange->stop);
+  if (exchange->caller != NULL)
+    exchange->cancelled_id =
+        g_cancellable_connect (exchange->caller, G_CALLBACK (cancelled_cb),
+                               g_source_ref (exchange->stop), (GDestroyNotify) g_source_unref);
+}
+
 static void
 arm (GTask *task)
 {
   Exchange *exchange = g_task_get_task_data (task);
 
   exchange->cancellable = g_cancellable_new ();
-  if (g_task_get_cancellable (task) != NULL)
-    exchange->cancelled_id =
-        g_cancellable_connect (g_task_get_cancellable (task), G_CALLBACK (cancelled_cb),
-                               g_object_ref (exchange->cancellable), g_object_unref);
+  arm_stop (task);
   exchange->timeout = g_timeout_source_new (0);
   g_source_set_static_name (exchange->timeout, "[lsobs] request timeout");
   exchange->deadline = g_get_monotonic_time () + exchange->limits.timeout * 1000;
   g_source_set_ready_time (exchange->timeout, exchange->deadline);
   g_source_set_callback (exchange->timeout, timed_out_cb, g_object_ref (task), g_object_unref);
   g_source_attach (exchange->timeout, g_task_get_context (task));
-  exchange->stop = g_cancellable_source_new (exchange->cancellable);
-  g_source_set_static_name (exchange->stop, "[lsobs] request stop");
-  g_source_set_callback (exchange->stop, G_SOURCE_FUNC (stop_cb), g_object_ref (task),
-                         g_object_unref);
-  g_source_attach (exchange->stop, g_task_get_context (task));
   exchange->look = g_timeout_source_new (LOOK_INTERVAL);
   g_source_set_static_name (exchange->look, "[lsobs] request look");
   g_source_set_callback (exchange->look, look_cb, g_object_ref (task), g_object_unref);
@@ -562,6 +623,7 @@ _lsobs_exchange_async (SoupSession *session,
   exchange->epoch = _lsobs_fork_epoch ();
   exchange->session = session;
   exchange->context = g_task_get_context (task);
+  exchange->caller = cancellable;
   exchange->message = g_object_ref (message);
   exchange->type = g_strdup (type);
   exchange->body = body != NULL ? g_bytes_ref (body) : NULL;

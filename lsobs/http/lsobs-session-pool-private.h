@@ -15,6 +15,7 @@ void _lsobs_session_pool_free (LsobsSessionPool *self);
 SoupSession *_lsobs_session_pool_peek_idle (LsobsSessionPool *self);
 void _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session);
 void _lsobs_session_pool_foreach (LsobsSessionPool *self, GFunc func, gpointer user_data);
+void _lsobs_session_pool_set_stop (SoupSession *session, GSource *stop);
 void _lsobs_session_pool_abort (LsobsSessionPool *self);
 gboolean _lsobs_session_pool_is_quiet (LsobsSessionPool *self);
 gboolean _lsobs_session_pool_break (SoupSession *session);

@@ -10,7 +10,9 @@
 #include "lsobs/http/lsobs-connection-watch-private.h"
 #include "lsobs/http/lsobs-session-pool-private.h"
 
-/* How long libsoup has to end an abandoned message, in µs. Then it has forgotten the message. */
+/* How long libsoup has to end the message and the connections of an abandoned session, in µs. Then
+ * it has forgotten them. libsoup 3.2 forgets a connection whose message is cancelled at the end of
+ * the TLS handshake. */
 #define ABANDON_GRACE (2 * G_USEC_PER_SEC)
 
 struct _LsobsSessionPool
@@ -24,9 +26,10 @@ typedef struct
 {
   GMainContext *context; /* (owned) (nullable) of the message under way */
   guint n_messages;      /* that libsoup has not ended */
+  GSource *stop;         /* (owned) (nullable) stops the exchange of the last message */
   GPtrArray *sockets;    /* (owned) (element-type GWeakRef) of all connections; strong references
                         * would keep them open */
-  gint64 abandoned_at;   /* monotonic, µs: when its message was abandoned, or 0 */
+  gint64 abandoned_at;   /* monotonic, µs: since when it gets no other message, or 0 */
 } SessionState;
 
 typedef void (*SocketFunc) (GSocket *socket, gpointer user_data);
@@ -57,6 +60,7 @@ state_free (gpointer data)
   SessionState *state = data;
 
   g_clear_pointer (&state->context, g_main_context_unref);
+  g_clear_pointer (&state->stop, g_source_unref);
   g_ptr_array_unref (state->sockets);
   g_free (state);
 }
@@ -116,20 +120,31 @@ foreach_socket (SoupSession *session, SocketFunc func, gpointer user_data)
 }
 
 static void
+set_true (GSocket *socket, gpointer user_data)
+{
+  *(gboolean *) user_data = TRUE;
+}
+
+static void
 close_socket (GSocket *socket, gpointer user_data)
 {
   g_socket_close (socket, NULL);
 }
 
-/* Frees what a message that libsoup has forgotten holds: libsoup frees neither the connection nor
- * the session. */
+/* Closes what libsoup may have forgotten of an abandoned session. libsoup frees neither a connection
+ * that it has forgotten, nor the session of a message that it has forgotten. It warns when a session
+ * is freed before its connections: that session is not freed either. */
 static void
 close_forgotten (gpointer data, gpointer user_data)
 {
   SoupSession *session = SOUP_SESSION (data);
+  gboolean has_living = FALSE;
 
-  if (get_state (session)->abandoned_at == 0 || get_state (session)->n_messages == 0)
+  if (get_state (session)->abandoned_at == 0)
     return;
+  foreach_living_socket (session, set_true, &has_living);
+  if (has_living)
+    g_object_ref (session);
   foreach_socket (session, close_socket, NULL);
   _lsobs_connection_watch_stop (session);
 }
@@ -181,6 +196,7 @@ request_unqueued_cb (SoupSession *session, SoupMessage *message, gpointer user_d
   SessionState *state = user_data;
 
   assert_context (state);
+  g_assert (state->n_messages > 0);
   g_signal_handlers_disconnect_by_func (message, network_event_cb, state);
   if (--state->n_messages == 0)
     g_clear_pointer (&state->context, g_main_context_unref);
@@ -200,12 +216,6 @@ _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session)
   g_ptr_array_add (self->sessions, g_object_ref (session));
 }
 
-static void
-set_true (GSocket *socket, gpointer user_data)
-{
-  *(gboolean *) user_data = TRUE;
-}
-
 /* Whether libsoup has ended the message of an abandoned session, and its connections. libsoup warns
  * when a session is freed before its connections have ended, and HTTP/2 takes a while for that. */
 static gboolean
@@ -221,7 +231,7 @@ has_ended (SoupSession *session)
   return !has_living;
 }
 
-/* Drops abandoned sessions when libsoup has ended or forgotten their message. */
+/* Drops abandoned sessions when libsoup has ended or forgotten what is theirs. */
 static void
 drop_abandoned (LsobsSessionPool *self)
 {
@@ -272,7 +282,20 @@ shut_down (GSocket *socket, gpointer user_data)
     *(gboolean *) user_data = TRUE;
 }
 
-/* Cancels all messages and closes all connections. Those in use end when the main context runs. */
+/* Called before a message is sent.
+ * @stop: a source that stops its exchange when its ready time comes; it may be destroyed before */
+void
+_lsobs_session_pool_set_stop (SoupSession *session, GSource *stop)
+{
+  SessionState *state = get_state (session);
+
+  assert_context (state);
+  g_clear_pointer (&state->stop, g_source_unref);
+  state->stop = g_source_ref (stop);
+}
+
+/* Stops all exchanges and closes all connections. Those in use end when the main context runs.
+ * soup_session_abort() would cancel messages at any moment, which only the exchange may. */
 void
 _lsobs_session_pool_abort (LsobsSessionPool *self)
 {
@@ -282,31 +305,30 @@ _lsobs_session_pool_abort (LsobsSessionPool *self)
   for (guint i = 0; i < self->sessions->len; i++)
     {
       SoupSession *session = g_ptr_array_index (self->sessions, i);
+      SessionState *state = get_state (session);
 
-      if (get_state (session)->n_messages > 0)
-        foreach_socket (session, shut_down, &broken);
-      soup_session_abort (session);
+      if (state->abandoned_at == 0)
+        state->abandoned_at = g_get_monotonic_time ();
+      if (state->n_messages == 0)
+        {
+          soup_session_abort (session);
+          continue;
+        }
+      foreach_socket (session, shut_down, &broken);
+      if (state->stop != NULL)
+        g_source_set_ready_time (state->stop, 0);
     }
 }
 
 /* Whether there is no message and no connection that libsoup has not forgotten. A closed connection is
- * still there as long as an operation uses it. Both need the context to end. */
+ * still there as long as an operation uses it. Both need the context to end. Called after
+ * _lsobs_session_pool_abort(). */
 gboolean
 _lsobs_session_pool_is_quiet (LsobsSessionPool *self)
 {
-  gboolean is_busy = FALSE;
-
   _lsobs_flush_source_assert_context (self->waker);
   drop_abandoned (self);
-  for (guint i = 0; i < self->sessions->len; i++)
-    {
-      SoupSession *session = g_ptr_array_index (self->sessions, i);
-
-      if (get_state (session)->n_messages > 0)
-        is_busy = TRUE;
-      foreach_living_socket (session, set_true, &is_busy);
-    }
-  return !is_busy;
+  return self->sessions->len == 0;
 }
 
 /* Shuts all connections of the session down, as if the server had closed them: its message fails
@@ -344,7 +366,8 @@ _lsobs_session_pool_is_dead (SoupSession *session)
   return has_open && is_dead;
 }
 
-/* The session gets no other message: libsoup may have forgotten the one that it has. */
+/* The session gets no other message: libsoup may have forgotten the one that it has, or the
+ * connection. */
 void
 _lsobs_session_pool_abandon (SoupSession *session)
 {
