@@ -686,11 +686,14 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   Replay *replay = g_task_get_task_data (task);
   g_auto (LsobsAnswer) answer = LSOBS_ANSWER_INIT;
   GError *error = NULL;
+  gboolean answered;
 
   assert_context (task);
   if (is_forked (task))
     return;
-  if (!_lsobs_attempts_end (&replay->attempts, result, &answer, &error))
+  answered = _lsobs_attempts_end (&replay->attempts, result, &answer, &error);
+  _lsobs_service_end_upload (replay->service, answered && answer.text != NULL);
+  if (!answered)
     {
       finish (task, error);
       return;
@@ -764,7 +767,7 @@ start_attempt (GTask *task)
     return;
   /* The answer says what compression the service takes, for the next files. */
   g_main_context_push_thread_default (g_task_get_context (task));
-  _lsobs_service_ask (replay->service);
+  _lsobs_service_begin_upload (replay->service);
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 

@@ -18,6 +18,7 @@ void _lsobs_route_enter (LsobsRoute *self);
 void _lsobs_route_leave (LsobsRoute *self);
 void _lsobs_route_close (LsobsRoute *self);
 gboolean _lsobs_route_is_quiet (LsobsRoute *self, gboolean gives_up);
+gboolean _lsobs_route_has_idle (LsobsRoute *self);
 
 SoupMessage *_lsobs_route_new_message (LsobsRoute *self, const char *method, const char *path);
 void _lsobs_route_exchange_async (LsobsRoute *self,

@@ -234,6 +234,15 @@ get_session (LsobsRoute *self)
   return session;
 }
 
+/* Whether an exchange that begins at once needs no other session than those that there are. */
+gboolean
+_lsobs_route_has_idle (LsobsRoute *self)
+{
+  leave_parent (self);
+  _lsobs_flush_source_assert_context (self->waker);
+  return self->sessions != NULL && _lsobs_session_pool_peek_idle (self->sessions) != NULL;
+}
+
 /* Called from any thread.
  * @path: below the address of the service
  * Returns: (transfer full): a message with the headers of every request; it can be sent once */

@@ -29,7 +29,8 @@ void _lsobs_service_enter (LsobsService *self);
 void _lsobs_service_close (LsobsService *self);
 
 /* What the service can do. */
-void _lsobs_service_ask (LsobsService *self);
+void _lsobs_service_begin_upload (LsobsService *self);
+void _lsobs_service_end_upload (LsobsService *self, gboolean answered);
 gboolean _lsobs_service_is_known (LsobsService *self);
 void _lsobs_service_await_known (LsobsService *self);
 void _lsobs_service_set_waker (LsobsService *self, GSource *waker);

@@ -15,6 +15,9 @@
 #define MAX_INFO     (64 * 1024)
 #define ASK_INTERVAL (60 * G_USEC_PER_SEC)
 
+/* How long /info waits for a connection that no upload uses, in µs. */
+#define ASK_PATIENCE (G_USEC_PER_SEC / 2)
+
 struct _LsobsService
 {
   gatomicrefcount ref_count;
@@ -40,6 +43,8 @@ struct _LsobsService
   gboolean info_asked;  /* /info was requested */
   gboolean key_refused; /* by the last answer to /info */
   GCancellable *asking; /* (owned) (nullable) of the request for /info under way */
+  GSource *ask_alarm;   /* (owned) (nullable) asks at the end of ASK_PATIENCE */
+  GSource *ask_idle;    /* (owned) (nullable) asks if there is a connection for it */
   gint64 ask_after;     /* monotonic, µs: /info is not requested earlier */
   gint64 known_at;      /* monotonic, µs: from then on nothing waits for /info; or 0 */
 
@@ -211,6 +216,8 @@ leave_parent (LsobsService *self)
   self->last_chance = 0;
   self->waits = NULL;
   self->asking = NULL;
+  self->ask_alarm = NULL;
+  self->ask_idle = NULL;
   self->ask_after = 0;
   self->known_at = 0;
   /* The parent may have been compressing. */
@@ -251,6 +258,21 @@ _lsobs_service_peek_project_ids (LsobsService *self)
   return self->project_ids;
 }
 
+static void
+destroy_source (GSource *source)
+{
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+/* /info waits for no connection any more. The sources hold references. */
+static void
+clear_ask_sources (LsobsService *self)
+{
+  g_clear_pointer (&self->ask_alarm, destroy_source);
+  g_clear_pointer (&self->ask_idle, destroy_source);
+}
+
 static gboolean
 has_lookup (gpointer data)
 {
@@ -270,6 +292,7 @@ _lsobs_service_close (LsobsService *self)
   _lsobs_lookups_close (self->lookups);
   if (self->settings->credentials != NULL)
     _lsobs_credentials_rest (self->settings->credentials);
+  clear_ask_sources (self);
   if (self->asking != NULL)
     g_cancellable_cancel (self->asking);
   if (has_lookup (self))
@@ -319,26 +342,133 @@ answered_cb (const LsobsLookupAnswer *answer, gpointer user_data)
   learn (self);
 }
 
+/* Whether it is unknown what the service can do, and it was not asked a moment ago. */
+static gboolean
+needs_info (LsobsService *self)
+{
+  return (!self->has_info || self->doubted) && self->asking == NULL &&
+         g_get_monotonic_time () >= self->ask_after;
+}
+
 /* Asks the service what it can do (/info), unless that is known or was asked a moment ago. The
  * answer comes in the thread-default context. */
-void
-_lsobs_service_ask (LsobsService *self)
+static void
+ask (LsobsService *self)
 {
   const LsobsExchangeLimits limits = {
     .timeout = MIN (INFO_TIMEOUT, self->settings->values.request_timeout),
     .tail = INFO_TIMEOUT,
     .max_answer = MAX_INFO,
   };
-  gint64 now = g_get_monotonic_time ();
 
   _lsobs_service_enter (self);
   _lsobs_service_assert_context (self);
-  if ((self->has_info && !self->doubted) || self->asking != NULL || now < self->ask_after)
+  clear_ask_sources (self);
+  if (!needs_info (self))
     return;
-  self->ask_after = now + ASK_INTERVAL;
+  self->ask_after = g_get_monotonic_time () + ASK_INTERVAL;
   self->asking = g_cancellable_new ();
   _lsobs_lookups_start (self->lookups, "info", &limits, self->asking, answered_cb,
                         _lsobs_service_ref (self), (GDestroyNotify) _lsobs_service_unref);
+}
+
+typedef struct
+{
+  LsobsService *service; /* (owned) */
+  GMainContext *context; /* (owned) that the answer comes in */
+  guint epoch;           /* the process that asks */
+  gboolean needs_idle;   /* asks only if there is a session without a message */
+} AskData;
+
+static void
+ask_data_free (gpointer user_data)
+{
+  AskData *data = user_data;
+
+  _lsobs_service_unref (data->service);
+  g_main_context_unref (data->context);
+  g_free (data);
+}
+
+/* Called in the context that the answer comes in. */
+static gboolean
+ask_cb (gpointer user_data)
+{
+  AskData *data = user_data;
+  LsobsService *self = data->service;
+
+  /* In a forked child that runs its parent's context, the parent asks. */
+  if (data->epoch != _lsobs_fork_epoch ())
+    return G_SOURCE_REMOVE;
+  g_assert (g_main_context_is_owner (data->context));
+  /* The alarm, or the end of the next upload, follows. */
+  if (data->needs_idle && !_lsobs_route_has_idle (self->route))
+    {
+      g_clear_pointer (&self->ask_idle, g_source_unref);
+      return G_SOURCE_REMOVE;
+    }
+  /* The service wants to be left alone: the next upload follows. */
+  if (g_get_monotonic_time () < self->not_before)
+    {
+      clear_ask_sources (self);
+      return G_SOURCE_REMOVE;
+    }
+  /* While a custom context runs, it is not always the thread-default one. */
+  g_main_context_push_thread_default (data->context);
+  ask (self);
+  g_main_context_pop_thread_default (data->context);
+  return G_SOURCE_REMOVE;
+}
+
+/* @context: that the answer comes in
+ * Returns: (transfer full): a source that calls ask_cb() */
+static GSource *
+attach_ask (LsobsService *self, GMainContext *context, int priority, gint64 ready_time)
+{
+  GSource *source = _lsobs_wait_source_new ("[lsobs] info", ready_time);
+  AskData *data = g_new (AskData, 1);
+
+  *data = (AskData){
+    .service = _lsobs_service_ref (self),
+    .context = g_main_context_ref (context),
+    .epoch = self->epoch,
+    .needs_idle = ready_time == 0,
+  };
+  g_source_set_priority (source, priority);
+  g_source_set_callback (source, ask_cb, data, ask_data_free);
+  g_source_attach (source, context);
+  return source;
+}
+
+/* An upload has begun. If it is not known what the service can do, /info is asked when a connection
+ * has nothing else to do, at the latest after ASK_PATIENCE: then it gets a connection of its own, so
+ * that nothing waits for its answer. The answer comes in the thread-default context. */
+void
+_lsobs_service_begin_upload (LsobsService *self)
+{
+  g_autoptr (GMainContext) context = NULL;
+
+  _lsobs_service_enter (self);
+  _lsobs_service_assert_context (self);
+  if (self->ask_alarm != NULL || !needs_info (self))
+    return;
+  context = g_main_context_ref_thread_default ();
+  self->ask_alarm =
+      attach_ask (self, context, G_PRIORITY_DEFAULT, g_get_monotonic_time () + ASK_PATIENCE);
+}
+
+/* An upload has ended. If it got an answer, its connection may have nothing else to do: that is seen
+ * when all that is ready has run, as the next upload begins first. Otherwise /info would get no answer
+ * either, and is asked after the next upload. */
+void
+_lsobs_service_end_upload (LsobsService *self, gboolean answered)
+{
+  _lsobs_service_assert_context (self);
+  if (!answered)
+    clear_ask_sources (self);
+  else if (self->ask_alarm != NULL && self->ask_idle == NULL)
+    self->ask_idle =
+        attach_ask (self, g_source_get_context (self->ask_alarm), G_PRIORITY_DEFAULT_IDLE, 0);
 }
 
 /* Whether there is nothing to wait for: /info was answered, or the time for that is over. */
@@ -358,7 +488,7 @@ _lsobs_service_await_known (LsobsService *self)
 {
   _lsobs_service_assert_context (self);
   if (self->asking == NULL && _lsobs_lookups_need_key (self->lookups) != LSOBS_CREDENTIALS_PENDING)
-    _lsobs_service_ask (self);
+    ask (self);
   if (self->known_at != 0)
     _lsobs_lookups_wake (self->lookups, self->known_at);
 }

@@ -370,11 +370,14 @@ attempted_cb (GObject *object, GAsyncResult *result, gpointer user_data)
   LsobsBatchHistory *history = _lsobs_batch_peek_history (upload->batch);
   g_auto (LsobsAnswer) answer = LSOBS_ANSWER_INIT;
   g_autoptr (GError) error = NULL;
+  gboolean answered;
 
   g_assert (g_main_context_is_owner (g_task_get_context (task)));
   if (leave_to_parent (task))
     return;
-  if (!_lsobs_attempts_end (&upload->attempts, result, &answer, &error))
+  answered = _lsobs_attempts_end (&upload->attempts, result, &answer, &error);
+  _lsobs_service_end_upload (upload->service, answered && answer.text != NULL);
+  if (!answered)
     {
       g_task_return_error (task, g_steal_pointer (&error));
       return;
@@ -490,7 +493,7 @@ start_attempt (GTask *task)
   _lsobs_attempts_begin (&upload->attempts, task, make_message (upload), type, upload->body,
                          attempted_cb);
   g_main_context_push_thread_default (g_task_get_context (task));
-  _lsobs_service_ask (service);
+  _lsobs_service_begin_upload (service);
   g_main_context_pop_thread_default (g_task_get_context (task));
 }
 

@@ -156,6 +156,62 @@ test_paused (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_server_count_requests (fixture->server, NULL), ==, 1);
 }
 
+/* A lookup waits for so long until a connection has nothing else to do. */
+#define PATIENCE_MS 500
+
+/* Sends runs to a service that is started anew. Returns: how many ms the first one took */
+static gint64
+send_with_lookup (TestFixture *fixture)
+{
+  gint64 start = g_get_monotonic_time ();
+  gint64 elapsed;
+
+  test_fixture_start (fixture);
+  send_one (fixture);
+  elapsed = test_get_elapsed_ms (start);
+  g_assert_true (test_wait_until (knows_small_info, fixture, TEST_TIMEOUT_MS));
+  for (guint i = 0; i < 5; i++)
+    send_one (fixture);
+  return elapsed;
+}
+
+/* It takes no connection of its own, if that of an upload has nothing else to do. */
+static void
+test_connection (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  guint n_trials = 1;
+  guint n_connections = 0;
+
+  test_server_set_info (fixture->server, SMALL_INFO);
+  while (send_with_lookup (fixture) >= PATIENCE_MS)
+    {
+      g_assert_cmpuint (++n_trials, <=, N_TRIALS);
+      test_fixture_stop (fixture);
+      g_clear_object (&fixture->exporter);
+      n_connections = test_server_count_connections (fixture->server);
+    }
+  g_assert_cmpuint (count_lookups (fixture->server), ==, n_trials);
+  g_assert_cmpuint (test_server_count_connections (fixture->server), ==, n_connections + 1);
+}
+
+/* A service that wants to be left alone is asked when it may be sent to again. */
+static void
+test_after_pause (TestFixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GPtrArray) requests = NULL;
+
+  test_server_set_info (fixture->server, SMALL_INFO);
+  test_server_push (fixture->server, NULL,
+                    (TestAnswer){ .status = 503, .headers = "Retry-After: 1" });
+  test_fixture_start (fixture);
+  learn (fixture, knows_small_info);
+  requests = test_server_dup_requests (fixture->server);
+  g_assert_cmpuint (requests->len, ==, 3);
+  g_assert_false (test_request_is_info (g_ptr_array_index (requests, 0)));
+  g_assert_false (test_request_is_info (g_ptr_array_index (requests, 1)));
+  g_assert_true (test_request_is_info (g_ptr_array_index (requests, 2)));
+}
+
 /* --- answers that are of no use ------------------------------------------------------------ */
 
 static const TestAnswer useless[] = {
@@ -210,6 +266,18 @@ send_eleven (TestFixture *fixture, const TestAnswer *answer)
   return elapsed + test_get_elapsed_ms (start);
 }
 
+/* libsoup repeats a lookup once whose connection ends without an answer, if uploads have used it: the
+ * service may have closed it before. */
+static void
+assert_asked_once (TestServer *server, const TestAnswer *answer)
+{
+  gboolean may_repeat =
+      answer->mode == TEST_ANSWER_RESET || answer->mode == TEST_ANSWER_EARLY_CLOSE;
+
+  g_assert_cmpuint (count_lookups (server), >=, 1);
+  g_assert_cmpuint (count_lookups (server), <=, may_repeat ? 2 : 1);
+}
+
 /* Nothing of it is noticed by what is sent: not even by the only slot that there is. */
 static void
 test_useless (TestFixture *fixture, gconstpointer data)
@@ -224,7 +292,7 @@ test_useless (TestFixture *fixture, gconstpointer data)
       g_clear_object (&fixture->exporter);
     }
 
-  g_assert_cmpuint (count_lookups (fixture->server), ==, 1);
+  assert_asked_once (fixture->server, data);
   g_assert_cmpuint (test_server_count_requests (fixture->server, "/runs/multipart"), ==, 11);
   g_assert_cmpuint (test_server_count_connections (fixture->server), <=, 3);
   g_assert_cmpuint (lsobs_transport_get_max_records (get_transport (fixture)), ==, 100);
@@ -532,6 +600,8 @@ main (int argc, char **argv)
   ADD ("/client/info/request/path", "/api/v1", test_request);
   ADD ("/client/info/unused", NULL, test_unused);
   ADD ("/client/info/paused", NULL, test_paused);
+  ADD ("/client/info/connection", NULL, test_connection);
+  ADD ("/client/info/after-pause", NULL, test_after_pause);
   for (guint i = 0; i < G_N_ELEMENTS (useless); i++)
     {
       g_autofree char *path = g_strdup_printf ("/client/info/useless/%u", i);

@@ -381,14 +381,29 @@ static const InfoRow info_rows[] = {
   { "10-mb", { .status = 200, .body_length = 10 * 1024 * 1024, .repeat = -1 } },
 };
 
+static guint
+count_info (TestServer *server)
+{
+  g_autoptr (GPtrArray) requests = test_server_dup_requests (server);
+  guint n = 0;
+
+  for (guint i = 0; i < requests->len; i++)
+    n += test_request_is_info (g_ptr_array_index (requests, i));
+  return n;
+}
+
+static gboolean
+has_info (TestServer *server, gpointer data G_GNUC_UNUSED)
+{
+  return count_info (server) > 0;
+}
+
 /* Whatever it says, sending goes on, at once and by the defaults. */
 static void
 test_info (TestFixture *fixture, gconstpointer data)
 {
   const InfoRow *row = data;
   gint64 start = g_get_monotonic_time ();
-  g_autoptr (GPtrArray) requests = NULL;
-  guint n_info = 0;
 
   g_test_message ("item 8: /info: %s", row->path);
   test_fixture_start (fixture);
@@ -405,11 +420,11 @@ test_info (TestFixture *fixture, gconstpointer data)
   g_assert_cmpint (lsobs_observer_get_state (fixture->observer), ==, LSOBS_STATE_OK);
   g_assert_cmpuint (test_log_count (), ==, 0);
 
-  /* Asked, and not again and again. */
-  requests = test_server_dup_requests (fixture->server);
-  for (guint i = 0; i < requests->len; i++)
-    n_info += test_request_is_info (g_ptr_array_index (requests, i));
-  g_assert_cmpuint (n_info, ==, 1);
+  /* Asked, and not again and again. libsoup repeats once what gets no answer on a connection that was
+   * in use before. */
+  g_assert_true (test_server_wait (fixture->server, has_info, NULL, TEST_TIMEOUT_MS));
+  g_assert_cmpuint (count_info (fixture->server), <=,
+                    row->answer.mode == TEST_ANSWER_RESET ? 2 : 1);
 }
 
 /* --- 9 --------------------------------------------------------------------------------------- */

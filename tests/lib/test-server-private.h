@@ -56,6 +56,7 @@ struct _TestServer
   GPtrArray *exchanges;         /* (owned) (element-type TestExchange) used in the thread only */
   guint n_sockets;              /* used in the thread only */
   GPtrArray *sockets;           /* (owned) (element-type GSocket) used in the thread only */
+  GPtrArray *tls_sockets;       /* (owned) (element-type GWeakRef) used in the thread only */
   GSocket *closed;              /* (owned) (nullable) keeps the port while it is closed; used in the
                                  * thread only */
 

@@ -14,6 +14,9 @@ typedef struct
   int n_left;        /* -1 for ever */
 } ScriptEntry;
 
+/* How long connections over TLS have to end with the server, in ms. */
+#define TLS_END_MS 10000
+
 static const char default_info[] =
     "{\"version\":\"0.12.1\",\"instance_flags\":{\"zstd_compression_enabled\":false,\"gzip_body_enabled\":true},"
     "\"batch_ingest_config\":{\"use_multipart_endpoint\":true,\"size_limit\":100,\"size_limit_bytes\":20971520,"
@@ -160,6 +163,53 @@ add_socket (TestServer *self, GSocket *socket)
   g_source_attach (source, self->context);
 }
 
+static void
+weak_ref_free (gpointer data)
+{
+  g_weak_ref_clear (data);
+  g_free (data);
+}
+
+/* libsoup tells of the first request of a connection before its TLS handshake. */
+static void
+request_started_cb (SoupServer *server G_GNUC_UNUSED, SoupServerMessage *msg, gpointer user_data)
+{
+  TestServer *self = user_data;
+  GSocket *socket = soup_server_message_get_socket (msg);
+  GWeakRef *ref;
+
+  if (socket == NULL)
+    return;
+  ref = g_new (GWeakRef, 1);
+  g_weak_ref_init (ref, socket);
+  g_ptr_array_add (self->tls_sockets, ref);
+}
+
+/* From 3.3 on, libsoup uses freed memory when the server goes while a TLS handshake is under way.
+ * A handshake fails when its connection ends. A request without an answer may keep its connection. */
+static void
+end_tls_connections (TestServer *self)
+{
+  gint64 end = g_get_monotonic_time () + TLS_END_MS * 1000;
+
+  while (self->tls_sockets->len > 0 && g_get_monotonic_time () < end)
+    {
+      GWeakRef *ref = g_ptr_array_index (self->tls_sockets, 0);
+      g_autoptr (GSocket) socket = g_weak_ref_get (ref);
+
+      if (socket == NULL)
+        {
+          g_ptr_array_remove_index_fast (self->tls_sockets, 0);
+          continue;
+        }
+      if (!g_socket_is_closed (socket))
+        shutdown (g_socket_get_fd (socket), SHUT_RDWR);
+      g_clear_object (&socket);
+      if (!g_main_context_iteration (self->context, FALSE))
+        g_usleep (1000);
+    }
+}
+
 static guint
 number_connection (TestServer *self, SoupServerMessage *msg)
 {
@@ -256,6 +306,8 @@ listen_at (TestServer *self)
 
   self->soup = soup_server_new ("tls-certificate", self->certificate, NULL);
   soup_server_add_handler (self->soup, NULL, request_cb, self, NULL);
+  if (self->certificate != NULL && soup_check_version (3, 3, 0))
+    g_signal_connect (self->soup, "request-started", G_CALLBACK (request_started_cb), self);
   if (self->address == NULL)
     {
       soup_server_listen_local (self->soup, 0, options | SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
@@ -285,6 +337,7 @@ server_thread (gpointer user_data)
   invoke (self, announce_cb);
   g_main_loop_run (self->loop);
 
+  end_tls_connections (self);
   soup_server_disconnect (self->soup);
   g_clear_object (&self->soup);
   g_clear_object (&self->closed);
@@ -427,6 +480,7 @@ test_server_new_at (const char *address, GTlsCertificate *certificate)
   self->loop = g_main_loop_new (self->context, FALSE);
   self->exchanges = g_ptr_array_new_with_free_func ((GDestroyNotify) _test_exchange_free);
   self->sockets = g_ptr_array_new_with_free_func (g_object_unref);
+  self->tls_sockets = g_ptr_array_new_with_free_func (weak_ref_free);
   self->requests = g_ptr_array_new_with_free_func ((GDestroyNotify) test_request_unref);
   self->info = g_strdup (default_info);
   self->decoders = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -448,6 +502,7 @@ test_server_free (TestServer *self)
 
   g_ptr_array_unref (self->exchanges);
   g_ptr_array_unref (self->sockets);
+  g_ptr_array_unref (self->tls_sockets);
   g_ptr_array_unref (self->requests);
   g_queue_clear_full (&self->script, script_entry_free);
   g_hash_table_unref (self->decoders);

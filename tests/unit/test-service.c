@@ -137,6 +137,18 @@ make_batch (Fixture *fixture, guint n_records, gsize n_bytes)
   return _lsobs_batch_new (records);
 }
 
+static guint
+count_lookups (Fixture *fixture)
+{
+  return test_server_count_requests (fixture->server, "/info");
+}
+
+static gboolean
+was_asked (gpointer data)
+{
+  return count_lookups (data) > 0;
+}
+
 /* Returns (transfer full) (nullable): what went wrong */
 static GError *
 send_batch (Fixture *fixture, guint n_records, gsize n_bytes)
@@ -147,9 +159,10 @@ send_batch (Fixture *fixture, guint n_records, gsize n_bytes)
   GError *error = NULL;
 
   _lsobs_upload_send_task (fixture->service, batch, task);
-  /* The first request begins the first lookup. */
-  fixture->n_lookups = MAX (fixture->n_lookups, 1);
   g_task_propagate_boolean (G_TASK (test_result_wait (&result)), &error);
+  /* The first answer begins the first lookup. */
+  fixture->n_lookups = MAX (fixture->n_lookups, 1);
+  g_assert_true (test_wait_until (was_asked, fixture, TEST_TIMEOUT_MS));
 
   return error;
 }
@@ -163,12 +176,6 @@ send_one (Fixture *fixture)
   g_assert_no_error (error);
   test_drain_context ();
   g_assert_true (test_wait_until (has_answers, fixture, TEST_TIMEOUT_MS));
-}
-
-static guint
-count_lookups (Fixture *fixture)
-{
-  return test_server_count_requests (fixture->server, "/info");
 }
 
 static LsobsIngestMode
@@ -213,12 +220,6 @@ test_ask_again (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
-static gboolean
-was_asked (gpointer data)
-{
-  return count_lookups (data) > 0;
-}
-
 /* It is not asked twice at a time. */
 static void
 test_ask_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
@@ -235,7 +236,6 @@ test_ask_once (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
       advance_clock (1);
     }
   g_assert_cmpuint (fixture->n_answers, ==, 0);
-  g_assert_true (test_wait_until (was_asked, fixture, TEST_TIMEOUT_MS));
   _lsobs_service_close (fixture->service);
   g_assert_true (test_wait_until (has_answers, fixture, TEST_TIMEOUT_MS));
   g_assert_cmpuint (count_lookups (fixture), ==, 1);
@@ -304,6 +304,22 @@ test_early_free (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
   error = send_batch (fixture, 1, 10);
   g_assert_no_error (error);
   g_assert_false (_lsobs_service_is_known (fixture->service));
+}
+
+/* A service that is closed and dropped before /info has found a connection. */
+static void
+test_early_close (Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+
+  start (fixture);
+  _lsobs_service_begin_upload (fixture->service);
+  _lsobs_service_end_upload (fixture->service, TRUE);
+  g_assert_true (g_main_context_pending (context));
+  _lsobs_service_close (fixture->service);
+  g_assert_false (g_main_context_pending (context));
+  g_clear_pointer (&fixture->service, _lsobs_service_unref);
+  g_assert_cmpuint (count_lookups (fixture), ==, 0);
 }
 
 /* --- what it leads to ---------------------------------------------------------------------- */
@@ -492,6 +508,7 @@ main (int argc, char **argv)
   ADD ("/service/ask/hang", NULL, test_ask_hang);
   ADD ("/service/ask/close-held-up", NULL, test_close_held_up);
   ADD ("/service/ask/early-free", NULL, test_early_free);
+  ADD ("/service/ask/early-close", NULL, test_early_close);
   for (guint i = 0; i < G_N_ELEMENTS (abilities); i++)
     {
       g_autofree char *path = g_strdup_printf ("/service/feedback/%u", i);
