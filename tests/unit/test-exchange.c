@@ -25,16 +25,16 @@ typedef void (*StopFunc) (Fixture *fixture);
 
 struct _Fixture
 {
-  GSource *waker;          /* (owned) of the worker, which is this thread */
-  LsobsSessionPool *pool;  /* (owned) (nullable) */
-  SoupSession *session;    /* (unowned) the one of the pool */
+  GSource *waker;            /* (owned) of the worker, which is this thread */
+  LsobsSessionPool *pool;    /* (owned) (nullable) */
+  SoupSession *session;      /* (unowned) the one of the pool */
   GCancellable *cancellable; /* (owned) of the exchange under way */
-  gboolean waits;          /* for the answer before the request is written */
-  GSocket *socket;         /* (unowned) of the last connection */
-  StopFunc stop;           /* (nullable) called in the head of the answer */
-  GError *error;           /* (owned) (nullable) of the exchange */
-  gboolean ended;          /* the exchange has */
-  guint n_queued;          /* messages */
+  gboolean waits;            /* for the answer before the request is written */
+  GSocket *socket;           /* (unowned) of the last connection */
+  StopFunc stop;             /* (nullable) called in the head of the answer */
+  GError *error;             /* (owned) (nullable) of the exchange */
+  gboolean ended;            /* the exchange has */
+  guint n_queued;            /* messages */
   guint n_unqueued;
 };
 
