@@ -10,6 +10,7 @@
 #include "lsobs/text/lsobs-json-scan-private.h"
 #include "lsobs/text/lsobs-json-writer-private.h"
 #include "lsobs/text/lsobs-redact-keys-private.h"
+#include "lsobs/text/lsobs-secret-rules-private.h"
 
 #define UTF8_BOM "\xef\xbb\xbf"
 
@@ -303,7 +304,8 @@ typedef struct
   gboolean hidden;    /* in the value of a member that is hidden */
   gsize hidden_depth; /* the depth of that member */
 
-  gboolean is_name;                         /* the next value is that of a member called "name" */
+  gboolean is_secret; /* the next value is that of a member called "password" */
+  gboolean is_name;   /* the next value is that of a member called "name" */
   gboolean names_key[LSOBS_JSON_MAX_DEPTH]; /* of each level: that value is one of the keys */
 } Sanitizer;
 
@@ -597,11 +599,12 @@ walk_scalar (Sanitizer *self)
     }
 }
 
-/* Writes "[REDACTED]" for the next value. That value is then read, but not written. */
+/* Writes a string for the next value. That value is then read, but not written.
+ * @json: the string, with its quotes */
 static void
-hide_value (Sanitizer *self)
+hide_value (Sanitizer *self, const char *json)
 {
-  _lsobs_buffer_append_str (self->out, "\"" LSOBS_REDACTED "\"");
+  _lsobs_buffer_append_str (self->out, json);
   self->hidden = TRUE;
   self->hidden_depth = self->depth;
 }
@@ -610,6 +613,24 @@ static gboolean
 has_hidden_keys (const Sanitizer *self)
 {
   return self->options->redactor != NULL && _lsobs_redactor_has_keys (self->options->redactor);
+}
+
+static gboolean
+has_secret_names (const Sanitizer *self)
+{
+  return self->options->redactor != NULL && _lsobs_redactor_has_secrets (self->options->redactor);
+}
+
+/* Called before the value of a member with the name of a secret. Arrays and objects may hold other
+ * members, and true, false and null tell nothing, nor does an empty string. */
+static void
+hide_secret (Sanitizer *self)
+{
+  gboolean is_string = *self->p == '"' && self->end - self->p > 1 && self->p[1] != '"';
+
+  self->is_secret = FALSE;
+  if (is_string || *self->p == '-' || g_ascii_isdigit (*self->p))
+    hide_value (self, "\"" LSOBS_SECRET_DETECTED "\"");
 }
 
 /* Equal names are written as equal bytes, whichever escapes they contain. */
@@ -655,13 +676,17 @@ walk_key (Sanitizer *self)
   len = (gsize) (after - 1 - name);
   write_name (self, name, len, kind);
   _lsobs_buffer_append_c (self->out, ':');
-  if (!has_hidden_keys (self))
+  if (!has_hidden_keys (self) && !has_secret_names (self))
     return TRUE;
 
   name = _lsobs_json_string_decode (name, &len, kind, &self->scratch.decoded);
   if (_lsobs_redactor_hides_key (self->options->redactor, name, len))
-    hide_value (self);
-  else
+    {
+      hide_value (self, "\"" LSOBS_REDACTED "\"");
+      return TRUE;
+    }
+  self->is_secret = _lsobs_redactor_hides_secret (self->options->redactor, name, len);
+  if (!self->is_secret)
     find_pair_name (self, name, len);
   return TRUE;
 }
@@ -680,6 +705,8 @@ walk_down (Sanitizer *self)
         return FALSE;
 
       opening = *self->p;
+      if (self->is_secret)
+        hide_secret (self);
       if (opening != '{' && opening != '[')
         return walk_scalar (self);
 
@@ -750,7 +777,7 @@ walk_document (Sanitizer *self)
       _lsobs_buffer_append_str (self->out, "{\"value\":");
       if (has_hidden_keys (self) &&
           _lsobs_redactor_hides_key (self->options->redactor, "value", strlen ("value")))
-        hide_value (self);
+        hide_value (self, "\"" LSOBS_REDACTED "\"");
     }
 
   while (!done)

@@ -6,7 +6,9 @@
 G_BEGIN_DECLS
 
 /* Hides parts of JSON: its rules and then the rules for secrets replace parts of strings, and
- * its keys are the names of members whose values are replaced, also in JSON that is in strings. One thread adds rules and keys.
+ * its keys are the names of members whose values are replaced, also in JSON that is in strings. With
+ * the rules for secrets, strings and numbers of members with the name of a secret are replaced, too.
+ * One thread adds rules and keys.
  * Afterwards only the counter changes, which is atomic: several threads may use a redactor at
  * the same time. */
 typedef struct _LsobsRedactor LsobsRedactor;
@@ -29,6 +31,8 @@ char *_lsobs_redactor_apply_text (LsobsRedactor *self, const char *text);
 gboolean _lsobs_redactor_has_keys (LsobsRedactor *self);
 gboolean _lsobs_redactor_has_pairs (LsobsRedactor *self);
 gboolean _lsobs_redactor_hides_key (LsobsRedactor *self, const char *key, gsize len);
+gboolean _lsobs_redactor_has_secrets (LsobsRedactor *self);
+gboolean _lsobs_redactor_hides_secret (LsobsRedactor *self, const char *key, gsize len);
 void _lsobs_redactor_count_failure (LsobsRedactor *self);
 gsize _lsobs_redactor_take_failures (LsobsRedactor *self);
 

@@ -5,6 +5,7 @@
 
 #include "lsobs/text/lsobs-redact-members-private.h"
 #include "lsobs/text/lsobs-redactor-private.h"
+#include "lsobs/text/lsobs-secret-name-private.h"
 #include "lsobs/text/lsobs-secret-rules-private.h"
 
 /* How many times the escapes of a text are taken off. A text that is escaped more often is hidden as a whole. */
@@ -365,6 +366,20 @@ gboolean
 _lsobs_redactor_hides_key (LsobsRedactor *self, const char *key, gsize len)
 {
   return self->keys != NULL && _lsobs_redact_keys_has (self->keys, key, len);
+}
+
+gboolean
+_lsobs_redactor_has_secrets (LsobsRedactor *self)
+{
+  return self->secrets;
+}
+
+/* Whether the value of a member is hidden if it is a string or a number.
+ * @key: the name of the member: valid UTF-8 */
+gboolean
+_lsobs_redactor_hides_secret (LsobsRedactor *self, const char *key, gsize len)
+{
+  return self->secrets && _lsobs_secret_name_is_certain (key, len);
 }
 
 /* Has the names count in pairs, too: in {"name": "password", "value": …}, the value is hidden. */

@@ -147,6 +147,43 @@ _lsobs_secret_name_is (const char *name)
   return is_secret (ascii != NULL ? ascii : name);
 }
 
+/* Whether a name ends with a text, without regard to case, to digits and to what separates words.
+ * @text: in lower case, with letters only */
+static gboolean
+ends_with (const char *name, gsize len, const char *text)
+{
+  const char *p = name + len;
+
+  for (const char *t = text + strlen (text); t > text; t--)
+    {
+      while (p > name && !g_ascii_isalpha (p[-1]) && (guchar) p[-1] < 0x80)
+        p--;
+      if (p == name || g_ascii_tolower (p[-1]) != t[-1])
+        return FALSE;
+      p--;
+    }
+  return TRUE;
+}
+
+/* Whether a member with this name holds a secret and nothing else: `password`, `openai_api_key`.
+ * `token`, `key` and `cookie` are names of other values, too, and `authorization` has a scheme that is
+ * kept.
+ * @name: valid UTF-8 */
+gboolean
+_lsobs_secret_name_is_certain (const char *name, gsize len)
+{
+  static const char *const endings[] = {
+    "password",     "passwd",   "passphrase",  "secret",       "secretkey",   "secretaccesskey",
+    "apikey",       "apitoken", "privatekey",  "accesskey",    "accesstoken", "authtoken",
+    "refreshtoken", "idtoken",  "bearertoken", "sessiontoken", NULL
+  };
+
+  for (guint i = 0; endings[i] != NULL; i++)
+    if (ends_with (name, len, endings[i]))
+      return TRUE;
+  return FALSE;
+}
+
 /* Whether a value begins like the value of an Authorization header.
  * @value: (nullable) */
 gboolean

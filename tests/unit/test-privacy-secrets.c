@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <string.h>
+
+#include "lsobs/text/lsobs-json-sanitizer-private.h"
 #include "lsobs/text/lsobs-redactor-private.h"
 #include "lsobs/text/lsobs-secret-rules-private.h"
 
@@ -381,6 +384,69 @@ test_row (gconstpointer data)
     }
 }
 
+static const struct
+{
+  const char *json;
+  const char *expected; /* NULL: as it is */
+} member_rows[] = {
+  { "{\"password\":\"tulip\"}", "{\"password\":\"[SECRET_DETECTED]\"}" },
+  { "{\"a\":[{\"DB.Password\" : 1234 , \"b\":2}]}",
+    "{\"a\":[{\"DB.Password\":\"[SECRET_DETECTED]\",\"b\":2}]}" },
+  { "{\"openaiApiKey\":\"x\",\"X-Api-Key\":\"y\",\"client_secret\":-1}",
+    "{\"openaiApiKey\":\"[SECRET_DETECTED]\",\"X-Api-Key\":\"[SECRET_DETECTED]\","
+    "\"client_secret\":\"[SECRET_DETECTED]\"}" },
+  { "{\"pass\\u0077ord\":\"tulip\\n\"}", "{\"password\":\"[SECRET_DETECTED]\"}" },
+  { "{\"_refresh_token_2\":\"x\",\"password\":\"\",\"passwd\":null}",
+    "{\"_refresh_token_2\":\"[SECRET_DETECTED]\",\"password\":\"\",\"passwd\":null}" },
+  /* Objects and arrays are searched, and not hidden whole. */
+  { "{\"password\":{\"type\":\"string\",\"secret\":\"x\"},\"b\":\"c\"}",
+    "{\"password\":{\"type\":\"string\",\"secret\":\"[SECRET_DETECTED]\"},\"b\":\"c\"}" },
+  { "{\"password\":{},\"a\":\"b\"}", NULL },
+  { "{\"api_key\":[\"b\"],\"a\":\"b\"}", NULL },
+  { "{\"has_secret\":true,\"a\":\"b\"}", NULL },
+  { "{\"token\":\"Lo\",\"key\":\"v\",\"max_tokens\":5,\"cookie\":\"oat\",\"pwd\":\"/\"}", NULL },
+  { "{\"passwords\":7,\"api_key_name\":\"a\",\"secretary\":\"b\",\"word\":\"c\"}", NULL },
+  { "{\"authorization\":\"a\",\"api_keys\":\"b\",\"ord\":1,\"\":2}", NULL },
+  { "[\"password\",\"tulip\"]", NULL },
+};
+
+/* Strings and numbers of members with the name of a secret. */
+static void
+test_members (void)
+{
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
+  const LsobsSanitizeOptions options = { .redactor = redactor };
+
+  _lsobs_redactor_add_secrets (redactor);
+  for (gsize i = 0; i < G_N_ELEMENTS (member_rows); i++)
+    {
+      const char *json = member_rows[i].json;
+      const char *expected = member_rows[i].expected != NULL ? member_rows[i].expected : json;
+      g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+      g_assert_true (_lsobs_json_sanitize (&out, json, strlen (json), &options));
+      g_assert_cmpmem (out.data, out.len, expected, strlen (expected));
+    }
+}
+
+/* A redact key comes first, whatever it hides. */
+static void
+test_members_and_keys (void)
+{
+  const char json[] = "{\"password\":\"tulip\",\"api_key\":{\"a\":1},\"secret\":\"x\"}";
+  const char expected[] =
+      "{\"password\":\"[REDACTED]\",\"api_key\":\"[REDACTED]\",\"secret\":\"[SECRET_DETECTED]\"}";
+  g_autoptr (LsobsRedactor) redactor = _lsobs_redactor_new ();
+  const LsobsSanitizeOptions options = { .redactor = redactor };
+  g_auto (LsobsBuffer) out = LSOBS_BUFFER_INIT;
+
+  _lsobs_redactor_add_secrets (redactor);
+  _lsobs_redactor_add_key (redactor, "password");
+  _lsobs_redactor_add_key (redactor, "apiKey");
+  g_assert_true (_lsobs_json_sanitize (&out, json, strlen (json), &options));
+  g_assert_cmpmem (out.data, out.len, expected, strlen (expected));
+}
+
 /* Both are found, whichever way the texts lie to each other, and without a gap. */
 static void
 test_pairs (void)
@@ -509,6 +575,8 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, long_pieces[i], test_long);
     }
+  g_test_add_func ("/privacy/secrets/members", test_members);
+  g_test_add_func ("/privacy/secrets/members-and-keys", test_members_and_keys);
   g_test_add_func ("/privacy/secrets/pairs", test_pairs);
   g_test_add_func ("/privacy/secrets/name-after-token", test_name_after_token);
   g_test_add_func ("/privacy/secrets/ordinary", test_ordinary);
