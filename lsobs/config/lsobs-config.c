@@ -427,9 +427,10 @@ static const LsobsSetting settings[] = {
    * or `Basic`; the content of an element such as `<password>`; the password in a URL. The text
    * before the secret is kept. In JSON, a string or a number is also replaced whole when the name of
    * its member ends with the name of a secret: the password in `{"db_password": "hunter22"}`. These
-   * names are `password`, `passwd`, `passphrase`, `secret`, `api_key`, `private_key`, `access_key`,
-   * `secret_key`, `secret_access_key`, `access_token`, `api_token`, `auth_token`, `bearer_token`,
-   * `id_token`, `refresh_token` and `session_token`, in any case, with any or no character
+   * names are `password`, `passwd`, `passphrase`, `passcode`, `secret`, `access_key`, `account_key`,
+   * `api_key`, `auth_key`, `private_key`, `secret_key`, `secret_access_key`, `subscription_key`,
+   * `access_token`, `api_token`, `auth_token`, `bearer_token`, `refresh_token` and `session_token`,
+   * in any case, with any or no character
    * between their words, and with or without a number at the end.
    *
    * Since: 0.1

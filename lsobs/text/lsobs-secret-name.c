@@ -147,6 +147,20 @@ _lsobs_secret_name_is (const char *name)
   return is_secret (ascii != NULL ? ascii : name);
 }
 
+/* Returns: (nullable): the position behind the last letter of the name before @p, or NULL if that is a
+ *   letter of no ASCII, or there is none */
+static const char *
+skip_back (const char *name, const char *p)
+{
+  while (p > name && !g_ascii_isalpha (p[-1]))
+    {
+      p = g_utf8_prev_char (p);
+      if ((guchar) *p >= 0x80 && !_lsobs_redact_keys_skips (g_utf8_get_char (p)))
+        return NULL;
+    }
+  return p > name ? p : NULL;
+}
+
 /* Whether a name ends with a text, without regard to case, to digits and to what separates words.
  * @text: in lower case, with letters only */
 static gboolean
@@ -156,9 +170,8 @@ ends_with (const char *name, gsize len, const char *text)
 
   for (const char *t = text + strlen (text); t > text; t--)
     {
-      while (p > name && !g_ascii_isalpha (p[-1]) && (guchar) p[-1] < 0x80)
-        p--;
-      if (p == name || g_ascii_tolower (p[-1]) != t[-1])
+      p = skip_back (name, p);
+      if (p == NULL || g_ascii_tolower (p[-1]) != t[-1])
         return FALSE;
       p--;
     }
@@ -173,9 +186,10 @@ gboolean
 _lsobs_secret_name_is_certain (const char *name, gsize len)
 {
   static const char *const endings[] = {
-    "password",     "passwd",   "passphrase",  "secret",       "secretkey",   "secretaccesskey",
-    "apikey",       "apitoken", "privatekey",  "accesskey",    "accesstoken", "authtoken",
-    "refreshtoken", "idtoken",  "bearertoken", "sessiontoken", NULL
+    "password",    "passwd",          "passphrase",   "passcode",        "secret",
+    "secretkey",   "accountkey",      "apikey",       "authkey",         "accesskey",
+    "privatekey",  "secretaccesskey", "accesstoken",  "apitoken",        "authtoken",
+    "bearertoken", "refreshtoken",    "sessiontoken", "subscriptionkey", NULL
   };
 
   for (guint i = 0; endings[i] != NULL; i++)

@@ -398,6 +398,10 @@ static const struct
   { "{\"pass\\u0077ord\":\"tulip\\n\"}", "{\"password\":\"[SECRET_DETECTED]\"}" },
   { "{\"_refresh_token_2\":\"x\",\"password\":\"\",\"passwd\":null}",
     "{\"_refresh_token_2\":\"[SECRET_DETECTED]\",\"password\":\"\",\"passwd\":null}" },
+  { "{\"pass\xe2\x80\x8bword\xe2\x80\x8b\":\"x\",\"p\xc3\xa4ssword\":\"y\",\"\xc3\xa4password\":\"z\"}",
+    "{\"pass\xe2\x80\x8bword\xe2\x80\x8b\":\"[SECRET_DETECTED]\",\"p\xc3\xa4ssword\":\"y\","
+    "\"\xc3\xa4password\":\"[SECRET_DETECTED]\"}" },
+  { "{\"invalid_token\":\"a\",\"id_token\":\"b\"}", NULL },
   /* Objects and arrays are searched, and not hidden whole. */
   { "{\"password\":{\"type\":\"string\",\"secret\":\"x\"},\"b\":\"c\"}",
     "{\"password\":{\"type\":\"string\",\"secret\":\"[SECRET_DETECTED]\"},\"b\":\"c\"}" },
