@@ -48,6 +48,7 @@ typedef struct
   GMainContext *context; /* (unowned) of the task */
   GCancellable *caller;  /* (unowned) (nullable) of the task */
   SoupMessage *message;  /* (owned) */
+  SoupMessage *tunnel;   /* (owned) (nullable) CONNECT to a proxy */
   char *type;            /* (owned) (nullable) of the body */
   GBytes *body;          /* (owned) (nullable) */
   LsobsExchangeLimits limits;
@@ -112,6 +113,14 @@ is_forked (Exchange *exchange)
   return exchange->epoch != _lsobs_fork_epoch ();
 }
 
+static void
+forget_tunnel (Exchange *exchange)
+{
+  if (exchange->tunnel != NULL)
+    g_signal_handlers_disconnect_by_data (exchange->tunnel, exchange);
+  g_clear_object (&exchange->tunnel);
+}
+
 /* Called before the task returns, because its callback may start the next exchange. */
 static void
 end (GTask *task)
@@ -123,6 +132,8 @@ end (GTask *task)
     g_cancellable_disconnect (exchange->caller, exchange->cancelled_id);
   exchange->cancelled_id = 0;
   g_signal_handlers_disconnect_by_data (exchange->message, exchange);
+  g_signal_handlers_disconnect_by_data (exchange->session, exchange);
+  forget_tunnel (exchange);
   if (exchange->closing)
     return;
   clear_source (&exchange->timeout);
@@ -359,7 +370,8 @@ stop_cb (gpointer user_data)
     return G_SOURCE_REMOVE;
   if (exchange->closing || (is_http2 (exchange) && exchange->running))
     _lsobs_session_pool_break (exchange->session);
-  if (!exchange->sent)
+  /* libsoup may have forgotten the connection: see lsobs-session-pool.c. */
+  if (exchange->connecting)
     _lsobs_session_pool_abandon (exchange->session);
   clear_source (&exchange->stop);
   exchange->stop = g_timeout_source_new (STOP_GRACE);
@@ -541,6 +553,20 @@ got_headers_cb (SoupMessage *message, gpointer user_data)
     g_source_set_ready_time (exchange->timeout, MIN (exchange->deadline, soon));
 }
 
+/* Called in the context of the task. A proxy may send interim answers to CONNECT. */
+static void
+request_queued_cb (SoupSession *session, SoupMessage *message, gpointer user_data)
+{
+  Exchange *exchange = user_data;
+
+  g_assert (g_main_context_is_owner (exchange->context));
+  if (soup_message_get_method (message) != SOUP_METHOD_CONNECT)
+    return;
+  forget_tunnel (exchange);
+  exchange->tunnel = g_object_ref (message);
+  g_signal_connect (message, "got-informational", G_CALLBACK (got_informational_cb), exchange);
+}
+
 static void
 watch_message (Exchange *exchange)
 {
@@ -553,6 +579,7 @@ watch_message (Exchange *exchange)
   g_signal_connect (message, "got-informational", G_CALLBACK (got_informational_cb), exchange);
   g_signal_connect (message, "got-headers", G_CALLBACK (got_headers_cb), exchange);
   g_signal_connect (message, "finished", G_CALLBACK (finished_cb), exchange);
+  g_signal_connect (exchange->session, "request-queued", G_CALLBACK (request_queued_cb), exchange);
 }
 
 static gboolean

@@ -10,8 +10,8 @@
 #include "lsobs/http/lsobs-connection-watch-private.h"
 #include "lsobs/http/lsobs-session-pool-private.h"
 
-/* How long libsoup has to end the message and the connections of an abandoned session, in µs. Then
- * it has forgotten them. libsoup 3.2 forgets a connection whose message is cancelled at the end of
+/* How long libsoup has to end the message and the connections of a session that gets no other message,
+ * in µs. Then it has forgotten them. libsoup 3.2 forgets a connection whose message is cancelled at the end of
  * the TLS handshake. */
 #define ABANDON_GRACE (2 * G_USEC_PER_SEC)
 
@@ -30,6 +30,7 @@ typedef struct
   GPtrArray *sockets;    /* (owned) (element-type GWeakRef) of all connections; strong references
                         * would keep them open */
   gint64 abandoned_at;   /* monotonic, µs: since when it gets no other message, or 0 */
+  gint64 closed_at;      /* monotonic, µs: since when its pool is closed, or 0 */
 } SessionState;
 
 typedef void (*SocketFunc) (GSocket *socket, gpointer user_data);
@@ -131,17 +132,14 @@ close_socket (GSocket *socket, gpointer user_data)
   g_socket_close (socket, NULL);
 }
 
-/* Closes what libsoup may have forgotten of an abandoned session. libsoup frees neither a connection
- * that it has forgotten, nor the session of a message that it has forgotten. It warns when a session
- * is freed before its connections: that session is not freed either. */
+/* Closes what libsoup has forgotten of a session. libsoup frees neither a connection that it has
+ * forgotten, nor the session of a message that it has forgotten. It warns when a session is freed
+ * before its connections: that session is not freed either. */
 static void
-close_forgotten (gpointer data, gpointer user_data)
+close_forgotten (SoupSession *session)
 {
-  SoupSession *session = SOUP_SESSION (data);
   gboolean has_living = FALSE;
 
-  if (get_state (session)->abandoned_at == 0)
-    return;
   foreach_living_socket (session, set_true, &has_living);
   if (has_living)
     g_object_ref (session);
@@ -149,11 +147,21 @@ close_forgotten (gpointer data, gpointer user_data)
   _lsobs_connection_watch_stop (session);
 }
 
+/* Called before the pool is freed. libsoup ends what it has not forgotten by itself. */
+static void
+close_abandoned (gpointer data, gpointer user_data)
+{
+  SoupSession *session = SOUP_SESSION (data);
+
+  if (get_state (session)->abandoned_at != 0 && get_state (session)->n_messages > 0)
+    close_forgotten (session);
+}
+
 void
 _lsobs_session_pool_free (LsobsSessionPool *self)
 {
   _lsobs_flush_source_assert_context (self->waker);
-  g_ptr_array_foreach (self->sessions, close_forgotten, NULL);
+  g_ptr_array_foreach (self->sessions, close_abandoned, NULL);
   g_ptr_array_unref (self->sessions);
   g_clear_pointer (&self->waker, g_source_unref);
   g_free (self);
@@ -216,8 +224,9 @@ _lsobs_session_pool_add (LsobsSessionPool *self, SoupSession *session)
   g_ptr_array_add (self->sessions, g_object_ref (session));
 }
 
-/* Whether libsoup has ended the message of an abandoned session, and its connections. libsoup warns
- * when a session is freed before its connections have ended, and HTTP/2 takes a while for that. */
+/* Whether libsoup has ended the message of a session that gets no other, and its connections. libsoup
+ * warns when a session is freed before its connections have ended, and HTTP/2 takes a while for
+ * that. */
 static gboolean
 has_ended (SoupSession *session)
 {
@@ -231,7 +240,7 @@ has_ended (SoupSession *session)
   return !has_living;
 }
 
-/* Drops abandoned sessions when libsoup has ended or forgotten what is theirs. */
+/* Drops sessions that get no other message when libsoup has ended or forgotten what is theirs. */
 static void
 drop_abandoned (LsobsSessionPool *self)
 {
@@ -241,11 +250,11 @@ drop_abandoned (LsobsSessionPool *self)
     {
       SoupSession *session = g_ptr_array_index (self->sessions, i);
       SessionState *state = get_state (session);
+      gint64 since = state->abandoned_at != 0 ? state->abandoned_at : state->closed_at;
 
-      if (state->abandoned_at == 0 ||
-          (!has_ended (session) && now - state->abandoned_at < ABANDON_GRACE))
+      if (since == 0 || (!has_ended (session) && now - since < ABANDON_GRACE))
         continue;
-      close_forgotten (session, NULL);
+      close_forgotten (session);
       g_ptr_array_remove_index (self->sessions, i);
     }
 }
@@ -307,8 +316,7 @@ _lsobs_session_pool_abort (LsobsSessionPool *self)
       SoupSession *session = g_ptr_array_index (self->sessions, i);
       SessionState *state = get_state (session);
 
-      if (state->abandoned_at == 0)
-        state->abandoned_at = g_get_monotonic_time ();
+      state->closed_at = g_get_monotonic_time ();
       if (state->n_messages == 0)
         {
           soup_session_abort (session);
