@@ -11,8 +11,8 @@
 #include "lsobs/http/lsobs-session-pool-private.h"
 
 /* How long libsoup has to end the message and the connections of a session that gets no other message,
- * in µs. Then it has forgotten them. libsoup 3.2 forgets a connection whose message is cancelled at the end of
- * the TLS handshake. */
+ * in µs. Then it has forgotten them. libsoup 3.2 forgets a connection whose message is cancelled at
+ * the end of the TLS handshake. */
 #define ABANDON_GRACE (2 * G_USEC_PER_SEC)
 
 struct _LsobsSessionPool

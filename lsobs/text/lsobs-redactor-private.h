@@ -8,9 +8,8 @@ G_BEGIN_DECLS
 /* Hides parts of JSON: its rules and then the rules for secrets replace parts of strings, and
  * its keys are the names of members whose values are replaced, also in JSON that is in strings. With
  * the rules for secrets, strings and numbers of members with the name of a secret are replaced, too.
- * One thread adds rules and keys.
- * Afterwards only the counter changes, which is atomic: several threads may use a redactor at
- * the same time. */
+ * One thread adds rules and keys. Afterwards only the counter changes, which is atomic: several
+ * threads may use a redactor at the same time. */
 typedef struct _LsobsRedactor LsobsRedactor;
 
 LsobsRedactor *_lsobs_redactor_new_for_regex (GRegex *regex);

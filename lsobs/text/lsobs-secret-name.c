@@ -147,8 +147,8 @@ _lsobs_secret_name_is (const char *name)
   return is_secret (ascii != NULL ? ascii : name);
 }
 
-/* Returns: (nullable): the position behind the last letter of the name before @p, or NULL if that is a
- *   letter of no ASCII, or there is none */
+/* Returns: (nullable): the position behind the last letter before @p, or NULL if there are no letters or
+ *   it is not in ASCII */
 static const char *
 skip_back (const char *name, const char *p)
 {
