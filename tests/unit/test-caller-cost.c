@@ -23,6 +23,9 @@ static __thread guint n_allocs;
 static __thread guint n_locks;
 static __thread guint n_compares;
 
+/* With 32 bits, the clock has a mutex of its own. */
+#define COUNTS_LOCKS (GLIB_SIZEOF_VOID_P >= 8)
+
 /* --- the functions that are counted, which the program has in place of those of the libraries --- */
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -198,7 +201,8 @@ test_plain (Fixture *fixture, gconstpointer rate)
   if (COUNTS_ALLOCS)
     g_assert_cmpuint (fixture->n_allocs, ==, 0);
   g_assert_cmpuint (fixture->n_locks, >=, N_RUNS);
-  g_assert_cmpuint (fixture->n_locks, <=, 2 * N_RUNS + N_RUNS / 10);
+  if (COUNTS_LOCKS)
+    g_assert_cmpuint (fixture->n_locks, <=, 2 * N_RUNS + N_RUNS / 10);
 }
 
 /* Since 2.76, GLib allocates what an array or a text has beside its data by malloc(), too.
@@ -217,7 +221,8 @@ test_noted (Fixture *fixture, gconstpointer rate)
   count (fixture, NOTED_LITTLE);
   if (COUNTS_ALLOCS)
     g_assert_cmpuint (fixture->n_allocs, <=, count_parts (3) * N_RUNS + N_RUNS / 10);
-  g_assert_cmpuint (fixture->n_locks, <=, 5 * N_RUNS + N_RUNS / 10);
+  if (COUNTS_LOCKS)
+    g_assert_cmpuint (fixture->n_locks, <=, 5 * N_RUNS + N_RUNS / 10);
 }
 
 /* There are the array of events, the event and its details, too; and the model takes the mutex once. */
@@ -227,7 +232,8 @@ test_noted_much (Fixture *fixture, gconstpointer rate)
   count (fixture, NOTED_MUCH);
   if (COUNTS_ALLOCS)
     g_assert_cmpuint (fixture->n_allocs, <=, (count_parts (5) + 1) * N_RUNS + N_RUNS / 10);
-  g_assert_cmpuint (fixture->n_locks, <=, 12 * N_RUNS + N_RUNS / 10);
+  if (COUNTS_LOCKS)
+    g_assert_cmpuint (fixture->n_locks, <=, 12 * N_RUNS + N_RUNS / 10);
 }
 
 static void
@@ -237,7 +243,8 @@ test_unsampled (Fixture *fixture, gconstpointer rate)
   if (COUNTS_ALLOCS)
     g_assert_cmpuint (fixture->n_allocs, ==, 0);
   /* Some get a magazine of memory from the pool. */
-  g_assert_cmpuint (fixture->n_locks, <=, N_RUNS / 10);
+  if (COUNTS_LOCKS)
+    g_assert_cmpuint (fixture->n_locks, <=, N_RUNS / 10);
 }
 
 /* --- names --- */

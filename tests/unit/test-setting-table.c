@@ -12,6 +12,9 @@
 #define TABLE_VARIABLES  "table-variables"
 #define TABLE_PROPERTIES "table-properties"
 
+/* The largest number of bytes that a setting may be. */
+#define SIZE_LIMIT ((gint64) (G_MAXSSIZE / 2 + 1))
+
 /* What is read of a table of the guide. */
 typedef struct
 {
@@ -348,8 +351,7 @@ describe_choices (const LsobsSetting *setting)
 static char *
 describe_values (const LsobsSetting *setting)
 {
-  gboolean is_open =
-      setting->maximum == G_MAXINT64 / 2 || setting->maximum == (gint64) (G_MAXSSIZE / 2 + 1);
+  gboolean is_open = setting->maximum == G_MAXINT64 / 2 || setting->maximum == SIZE_LIMIT;
   const char *unit = setting->unit != NULL ? setting->unit : "";
   const char *gap = *unit != '\0' ? " " : "";
 
@@ -384,6 +386,9 @@ test_defaults (void)
 
       if (strcmp (cells[1], initial) != 0)
         g_error (GUIDE " says that %s is %s, not %s", setting->name, cells[1], initial);
+      /* With 32 bits, the limit of memory is also a limit that the guide names. */
+      if (GLIB_SIZEOF_VOID_P < 8 && setting->maximum == SIZE_LIMIT)
+        continue;
       if (values != NULL && strcmp (cells[2], values) != 0)
         g_error (GUIDE " says that %s may be %s, not %s", setting->name, cells[2], values);
     }
