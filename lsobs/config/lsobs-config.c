@@ -430,8 +430,8 @@ static const LsobsSetting settings[] = {
    * names are `password`, `passwd`, `passphrase`, `passcode`, `secret`, `access_key`, `account_key`,
    * `api_key`, `auth_key`, `private_key`, `secret_key`, `secret_access_key`, `subscription_key`,
    * `access_token`, `api_token`, `auth_token`, `bearer_token`, `refresh_token` and `session_token`,
-   * in any case, with any or no character
-   * between their words, and with or without a number at the end.
+   * in any case, with any or no character between their words, and with or without a number at the
+   * end.
    *
    * Since: 0.1
    */

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "tests/lib/test-server-private.h"
+#include "tests/lib/test-utils.h"
 
 typedef struct
 {
@@ -185,29 +186,22 @@ request_started_cb (SoupServer *server G_GNUC_UNUSED, SoupServerMessage *msg, gp
   g_ptr_array_add (self->tls_sockets, ref);
 }
 
-/* From 3.3 on, libsoup uses freed memory when the server goes while a TLS handshake is under way.
- * A handshake fails when its connection ends. A request without an answer may keep its connection. */
-static void
-end_tls_connections (TestServer *self)
+/* A handshake fails when its connection is shut down. */
+static gboolean
+has_no_tls_sockets (gpointer data)
 {
-  gint64 end = g_get_monotonic_time () + TLS_END_MS * 1000;
+  TestServer *self = data;
 
-  while (self->tls_sockets->len > 0 && g_get_monotonic_time () < end)
+  for (guint i = self->tls_sockets->len; i-- > 0;)
     {
-      GWeakRef *ref = g_ptr_array_index (self->tls_sockets, 0);
-      g_autoptr (GSocket) socket = g_weak_ref_get (ref);
+      g_autoptr (GSocket) socket = g_weak_ref_get (g_ptr_array_index (self->tls_sockets, i));
 
       if (socket == NULL)
-        {
-          g_ptr_array_remove_index_fast (self->tls_sockets, 0);
-          continue;
-        }
-      if (!g_socket_is_closed (socket))
+        g_ptr_array_remove_index_fast (self->tls_sockets, i);
+      else if (!g_socket_is_closed (socket))
         shutdown (g_socket_get_fd (socket), SHUT_RDWR);
-      g_clear_object (&socket);
-      if (!g_main_context_iteration (self->context, FALSE))
-        g_usleep (1000);
     }
+  return self->tls_sockets->len == 0;
 }
 
 static guint
@@ -337,7 +331,9 @@ server_thread (gpointer user_data)
   invoke (self, announce_cb);
   g_main_loop_run (self->loop);
 
-  end_tls_connections (self);
+  /* From 3.3 on, libsoup uses freed memory when the server goes while a TLS handshake is under way.
+   * A request without an answer may keep its connection. */
+  test_wait_in_context (self->context, has_no_tls_sockets, self, TLS_END_MS);
   soup_server_disconnect (self->soup);
   g_clear_object (&self->soup);
   g_clear_object (&self->closed);

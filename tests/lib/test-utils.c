@@ -15,11 +15,11 @@ keep_cb (gpointer user_data G_GNUC_UNUSED)
   return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-wait_in_context (GMainContext *context,
-                 gboolean (*predicate) (gpointer data),
-                 gpointer data,
-                 guint timeout_ms)
+gboolean
+test_wait_in_context (GMainContext *context,
+                      gboolean (*predicate) (gpointer data),
+                      gpointer data,
+                      guint timeout_ms)
 {
   gint64 deadline = g_get_monotonic_time () + timeout_ms * (gint64) 1000;
   g_autoptr (GSource) tick = g_timeout_source_new (TICK_MS);
@@ -45,7 +45,7 @@ wait_in_context (GMainContext *context,
 gboolean
 test_wait_until (gboolean (*predicate) (gpointer data), gpointer data, guint timeout_ms)
 {
-  return wait_in_context (NULL, predicate, data, timeout_ms);
+  return test_wait_in_context (NULL, predicate, data, timeout_ms);
 }
 
 void
@@ -95,8 +95,8 @@ test_result_is_there (gpointer data)
 GAsyncResult *
 test_result_wait (TestResult *self)
 {
-  if (!wait_in_context (g_main_context_get_thread_default (), test_result_is_there, self,
-                        TEST_TIMEOUT_MS))
+  if (!test_wait_in_context (g_main_context_get_thread_default (), test_result_is_there, self,
+                             TEST_TIMEOUT_MS))
     g_error ("no result came within %u ms", TEST_TIMEOUT_MS);
 
   return self->result;

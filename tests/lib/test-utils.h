@@ -23,6 +23,11 @@ G_BEGIN_DECLS
  * predicate may depend on other threads: it is asked again every few ms even when nothing wakes
  * the context. Call it in the thread that may own the default context. */
 gboolean test_wait_until (gboolean (*predicate) (gpointer data), gpointer data, guint timeout_ms);
+/* The same in another context, which this thread runs. */
+gboolean test_wait_in_context (GMainContext *context,
+                               gboolean (*predicate) (gpointer data),
+                               gpointer data,
+                               guint timeout_ms);
 
 /* Dispatches what is ready in the default main context, without blocking. */
 void test_drain_context (void);
